@@ -1,0 +1,7 @@
+//! What exists and who owns which rows: the settings (TOML) and the topology (shards, ring, arcs, tables),
+//! with the catalog that keeps the topology in PostgreSQL. Serves nobody: no client, no statement, no policy.
+
+pub mod ids;
+pub mod key;
+pub mod tables;
+pub mod topology;

@@ -1,0 +1,2 @@
+//! The `pgring` command.
+fn main() {}

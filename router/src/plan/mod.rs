@@ -1,0 +1,237 @@
+//! Plan: how a statement is answered, free of parameters and shards. In: facts of a statement, schema, kinds of
+//! tables. Out: a plan. Never: a shard, a backend, a parameter's value, a lock, a clock.
+
+use pgring_config::{
+    ids::GroupIndex,
+    key::{KeyType, KeyValue},
+    tables::TableName,
+};
+
+/// Where a value comes from when a plan is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The literal in this slot of the fingerprint; `negative`: with a minus sign before it.
+    Slot {
+        /// Index into the fingerprint's slots.
+        slot: u32,
+        /// A unary minus stands before it.
+        negative: bool,
+    },
+    /// Parameter `$n`, n from 1.
+    Parameter(u16),
+    /// Known at planning (used where a plan is not shared).
+    Key(KeyValue),
+}
+
+/// A way to keys: a boolean expression over equality with the key column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// Every shard of the group.
+    Every,
+    /// No row can match; still sent to one shard, for its columns and errors.
+    Nothing,
+    /// `key = source`.
+    One(KeySource),
+    /// `key = ANY(array parameter)`.
+    AnyOf(KeySource),
+    /// Intersection (AND).
+    All(Vec<Recipe>),
+    /// Union (OR, IN).
+    Either(Vec<Recipe>),
+}
+
+/// A source with the type it is compared as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySource {
+    /// Where the value comes from.
+    pub source: Source,
+    /// Type of the key column.
+    pub key_type: KeyType,
+}
+
+/// A change to the client's text: the bytes `start..end` of the *shape* are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// First byte, in coordinates of the fingerprint's shape.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// What stands there instead; pieces are text, or the text of a span of the shape.
+    pub with: Vec<Piece>,
+}
+
+/// A piece of a splice's replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// The client's own text at this span (in coordinates of the shape), literals included.
+    Span(u32, u32),
+}
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How.
+    pub kind: PlanKind,
+    /// The statement surely only reads.
+    pub reads_only: bool,
+    /// Slots whose text shaped the plan: it serves only statements with the same text in them.
+    pub fixed_slots: Vec<u32>,
+    /// What the session must do beside running it.
+    pub session: SessionEffect,
+}
+
+/// What running a statement does to the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionEffect {
+    /// The session must stay on its backend from now on, for this reason.
+    pub pin: Option<&'static str>,
+    /// Temporary relations made.
+    pub creates_temp: Vec<Box<str>>,
+}
+
+/// How a statement is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanKind {
+    /// Reaches no relation: any server will do; the default shard when nothing else decides.
+    Anywhere,
+    /// Reads system catalogs only: the default shard's are the ones clients see.
+    Catalog,
+    /// Reaches local tables (and perhaps reads reference tables): the default shard, byte for byte.
+    Local,
+    /// Reads reference tables only: any shard.
+    Reference,
+    /// Reaches a sharded group.
+    Sharded(Sharded),
+    /// Changes the schema: runs on every shard.
+    Ddl(Ddl),
+    /// COPY of a sharded or reference table; COPY of anything else is `Local`, `Catalog`….
+    Copy(CopyPlan),
+    /// `EXPLAIN (ROUTE [, ANALYZE]) statement`: the statement begins at this byte of the shape.
+    ExplainRoute {
+        /// With ANALYZE: executed as well.
+        analyze: bool,
+        /// Where the explained statement begins, in coordinates of the shape.
+        statement_at: u32,
+    },
+    /// Is answered by pgring itself.
+    Builtin(Builtin),
+    /// Is refused with 0A000 (or another SQLSTATE).
+    Refuse(Refusal),
+}
+
+/// A statement over one group of sharded tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sharded {
+    /// The colocation group.
+    pub group: GroupIndex,
+    /// The way to its keys.
+    pub recipe: Recipe,
+    /// For INSERT … VALUES: each row's key in order, so that a NULL key can be refused (23502).
+    pub insert: bool,
+    /// What to do when the recipe leads to more than one shard.
+    pub many: Many,
+}
+
+/// What to do with a statement that covers more than one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Many {
+    /// Refuse.
+    Refuse(Refusal),
+    /// Send `splices` applied to the text to every shard and merge the rows.
+    Merge {
+        /// Changes to the text for the shards.
+        splices: Vec<Splice>,
+        /// How the shards' rows become the answer.
+        merge: Box<crate::merge::Merge>,
+    },
+}
+
+/// A change of schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ddl {
+    /// It cannot run in a transaction block (CREATE INDEX CONCURRENTLY, VACUUM …).
+    pub outside_transaction: bool,
+    /// Tables it makes.
+    pub creates: Vec<CreatedTable>,
+    /// Tables it drops: their rules are forgotten.
+    pub drops: Vec<TableName>,
+    /// Tables it renames or moves to another schema: from → to.
+    pub renames: Vec<(TableName, TableName)>,
+    /// Changes to the text for all shards but the default one (`WITH NO DATA` for CREATE TABLE AS).
+    pub elsewhere: Vec<Splice>,
+    /// Its notices and tag come from the default shard; it runs on the default shard alone (temporary objects,
+    /// databases, roles run as they would: see `plan/ddl.rs`).
+    pub default_shard_only: bool,
+}
+
+/// A table that a CREATE TABLE makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedTable {
+    /// Its name, resolved.
+    pub name: TableName,
+    /// Its columns with the text of their types, in order; empty when not known (LIKE, AS, INHERITS).
+    pub columns: Vec<(Box<str>, Box<str>)>,
+    /// Columns of its primary and unique keys.
+    pub unique_keys: Vec<Vec<Box<str>>>,
+    /// Tables its foreign keys refer to.
+    pub references: Vec<TableName>,
+}
+
+/// COPY of a sharded or reference table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyPlan {
+    /// The table.
+    pub table: TableName,
+    /// FROM STDIN (true) or TO STDOUT (false).
+    pub from: bool,
+    /// Why it cannot run over several shards.
+    pub refusal: Refusal,
+}
+
+/// A statement that pgring answers itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `SELECT pgring.version()` and the like: one row of calls.
+    Select(Vec<BuiltinColumn>),
+    /// `CALL pgring.admin('…')`.
+    Admin(AdminText),
+    /// `SELECT * FROM pgring.show('…')`.
+    Show(AdminText),
+}
+
+/// The text of an admin command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminText(pub Source);
+
+/// One column of a builtin SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltinColumn {
+    /// Its name.
+    pub name: String,
+    /// The call.
+    pub call: BuiltinCall,
+}
+
+/// A function of pgring's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuiltinCall {
+    /// `pgring.version()`
+    Version,
+    /// `pgring.token('table', key)`
+    Token(Source, Source),
+    /// `pgring.shard_of('table', key)`
+    ShardOf(Source, Source),
+}
+
+/// Why a statement is refused, and what its user can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Entry of `error/catalogue.rs` that it is reported as.
+    pub reason: crate::error::catalogue::Entry,
+    /// What in the statement is the cause.
+    pub what: String,
+    /// What to do instead.
+    pub hint: String,
+}

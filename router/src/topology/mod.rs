@@ -1,0 +1,3 @@
+//! Topology: what this router knows of a database: schema, health, placement.
+
+pub mod schema;

@@ -1,0 +1,117 @@
+//! Schema: what the planner must know of tables, columns, types and functions, as one immutable snapshot read
+//! from the default shard's system catalogs. Never: a row of a user table.
+
+use pgring_config::tables::TableName;
+use std::collections::HashMap;
+
+/// What a relation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// An ordinary or partitioned table.
+    Table,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A sequence.
+    Sequence,
+    /// A foreign table.
+    Foreign,
+    /// Anything else that has a name in pg_class (composite types, indexes).
+    Other,
+}
+
+/// What a column gets when an INSERT does not name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// NULL.
+    None,
+    /// An immutable expression: the same wherever it is evaluated.
+    Immutable,
+    /// A stable expression such as `now()`: one value per statement.
+    Stable,
+    /// A volatile expression: nextval(), random(), gen_random_uuid().
+    Volatile,
+    /// GENERATED … AS IDENTITY.
+    Identity,
+    /// GENERATED ALWAYS AS (…) STORED.
+    Generated,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, as PostgreSQL stores it.
+    pub name: Box<str>,
+    /// OID of its type on the default shard.
+    pub type_oid: u32,
+    /// `format_type(type, typmod)`, such as `character varying(20)`.
+    pub type_name: Box<str>,
+    /// Sorts by bytes: its collation is C, POSIX, C.UTF-8 (deterministic, by code point), or its type has none.
+    pub byte_order: bool,
+    /// Equality is equality of bytes: its collation is deterministic, or its type has none.
+    pub deterministic: bool,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// What it gets when an INSERT does not name it.
+    pub default: Default,
+}
+
+/// A relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Its name.
+    pub name: TableName,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Its columns in order, dropped ones left out.
+    pub columns: Vec<Column>,
+    /// Columns of each PRIMARY KEY, UNIQUE and EXCLUDE constraint and unique index.
+    pub unique_keys: Vec<Vec<Box<str>>>,
+    /// For a view: every relation that its rule reads, directly or through other views.
+    pub reads: Vec<TableName>,
+    /// Has a user trigger or rule.
+    pub has_triggers: bool,
+    /// Is a partition of, or inherits from, these.
+    pub parents: Vec<TableName>,
+}
+
+impl Relation {
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| &*column.name == name)
+    }
+}
+
+/// Volatility of a function (PostgreSQL documentation, chapter "Function Volatility Categories").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volatility {
+    /// Same arguments, same answer, for ever.
+    Immutable,
+    /// Same answer within one statement.
+    Stable,
+    /// Anything; may write.
+    Volatile,
+}
+
+/// The snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    /// Changes whenever anything below changes: cached plans of another value are void.
+    pub version: u64,
+    /// Every relation outside the system schemas (pg_catalog, information_schema, pg_toast, pgring).
+    pub relations: HashMap<TableName, Relation>,
+    /// Functions, procedures and aggregates outside pg_catalog, by (schema, name); the worst of their overloads.
+    pub functions: HashMap<(Box<str>, Box<str>), Volatility>,
+    /// Names of the relations in pg_catalog and information_schema.
+    pub system_relations: std::collections::HashSet<TableName>,
+    /// Schemas that exist.
+    pub schemas: Vec<Box<str>>,
+}
+
+impl Schema {
+    /// The relation of this name.
+    pub fn relation(&self, name: &TableName) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+}
