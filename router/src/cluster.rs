@@ -1,0 +1,243 @@
+//! Cluster: what a session, an admin command or a probe may reach: each database with its immutable snapshot, and the
+//! pools. Built once by `serve`, handed on as an argument.
+
+use crate::{
+    metrics,
+    plan::build::Rules,
+    pool::{Pool, PoolKey, PoolLimits, Pools, Worker, conn::CancelHandle},
+    registry,
+    topology::schema::Schema,
+};
+use arc_swap::{ArcSwap, Guard};
+use pgring_config::{
+    catalog::{Catalog, identity},
+    ids::{ServerName, ShardIndex},
+    settings::{self, Settings},
+    topology::Topology,
+};
+use pgring_protocol::{
+    backend::{Login, Target},
+    sasl::Credentials,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::watch;
+
+/// A client of this router.
+pub type Client = registry::Client<CancelHandle>;
+
+/// Where a shard's primary is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Address and TLS.
+    pub target: Arc<Target>,
+    /// Name of the database on that server.
+    pub database: Arc<str>,
+    /// What its identity must say; None where there is none (database `*`).
+    pub expected: Option<identity::Expected>,
+}
+
+/// What a statement needs to know of its database: one immutable value.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Shards, arcs, tables.
+    pub topology: Arc<Topology>,
+    /// Relations, columns, functions.
+    pub schema: Arc<Schema>,
+    /// Where each shard is, in the topology's order.
+    pub places: Arc<[Place]>,
+    /// Differs between snapshots for which plans may differ.
+    pub plans: u64,
+}
+
+/// A database as clients see it.
+#[derive(Debug)]
+pub struct Database {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its part of the settings.
+    pub settings: Arc<settings::Database>,
+    /// Where its topology is kept; None for `*`.
+    pub catalog: Option<Catalog>,
+    snapshot: ArcSwap<Snapshot>,
+    /// What the settings say about new tables.
+    pub rules: Rules,
+    /// Handles of its metrics.
+    pub statements: metrics::Statements,
+    /// True while PAUSE holds back statements.
+    pub paused: watch::Sender<bool>,
+    /// One reload at a time.
+    pub reloading: tokio::sync::Mutex<()>,
+}
+
+static PLANS: AtomicU64 = AtomicU64::new(1);
+
+impl Database {
+    /// A database with its first snapshot.
+    pub fn new(settings: Arc<settings::Database>, name: &str, catalog: Option<Catalog>, snapshot: Snapshot) -> Self {
+        Self {
+            name: name.into(),
+            rules: Rules {
+                shard_by: settings.shard_by.clone(),
+                local_unique_allowed: settings.local_unique == settings::LocalUnique::Allow,
+                reference_tables: settings.reference_tables.clone(),
+            },
+            settings,
+            catalog,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            statements: metrics::Statements::new(name),
+            paused: watch::Sender::new(false),
+            reloading: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The snapshot of this moment.
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Swaps in what is new; plans made before are void if tables or schema differ.
+    pub fn publish(&self, topology: Option<(Arc<Topology>, Arc<[Place]>)>, schema: Option<Arc<Schema>>) {
+        let before = self.snapshot.load_full();
+        let (topology, places) = topology.unwrap_or((before.topology.clone(), before.places.clone()));
+        let schema = schema.unwrap_or(before.schema.clone());
+        let same = topology.tables_version == before.topology.tables_version && schema.version == before.schema.version;
+        let plans = if same { before.plans } else { PLANS.fetch_add(1, Ordering::Relaxed) };
+        self.snapshot.store(Arc::new(Snapshot { topology, schema, places, plans }));
+    }
+}
+
+impl Snapshot {
+    /// A first snapshot.
+    pub fn new(topology: Topology, schema: Schema, places: Arc<[Place]>) -> Self {
+        Self {
+            topology: Arc::new(topology),
+            schema: Arc::new(schema),
+            places,
+            plans: PLANS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+/// A user who has logged in.
+#[derive(Debug)]
+pub struct User {
+    /// Name as the client gave it.
+    pub name: Arc<str>,
+    /// How its backends log in: user and credentials.
+    pub server_user: Arc<str>,
+    /// Credentials towards servers.
+    pub credentials: Credentials,
+    /// May run every admin command.
+    pub admin: bool,
+    /// May run SHOW.
+    pub stats: bool,
+    /// Backends per server, if another number than `pool.size`.
+    pub pool_size: Option<usize>,
+}
+
+/// Everything shared in this process.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The settings in force.
+    pub settings: ArcSwap<Settings>,
+    /// Where they came from.
+    pub settings_file: Option<std::path::PathBuf>,
+    databases: ArcSwap<HashMap<String, Arc<Database>>>,
+    making: Mutex<()>,
+    /// Backends.
+    pub pools: Pools,
+    /// Clients.
+    pub clients: registry::Clients<CancelHandle>,
+    /// No new client is let in, and idle ones are sent away.
+    pub draining: AtomicBool,
+    /// Asks the process to end; true: at once.
+    pub stop: watch::Sender<Option<bool>>,
+    /// When the process began.
+    pub started: Instant,
+    /// TLS towards servers.
+    pub server_tls: ServerTls,
+}
+
+/// TLS towards servers.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Whether and how much is verified.
+    pub mode: pgring_protocol::backend::TlsMode,
+    /// Certificates to trust.
+    pub config: Option<Arc<tokio_rustls::rustls::ClientConfig>>,
+}
+
+impl Cluster {
+    /// A cluster without databases.
+    pub fn new(settings: Settings, settings_file: Option<std::path::PathBuf>, workers: usize, server_tls: ServerTls) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            settings_file,
+            databases: ArcSwap::default(),
+            making: Mutex::default(),
+            pools: Pools::new(workers),
+            clients: registry::Clients::default(),
+            draining: AtomicBool::new(false),
+            stop: watch::Sender::new(None),
+            started: Instant::now(),
+            server_tls,
+        }
+    }
+
+    /// The database of this name.
+    pub fn database(&self, name: &str) -> Option<Arc<Database>> {
+        self.databases.load().get(name).cloned()
+    }
+
+    /// Every database, by name.
+    pub fn databases(&self) -> Vec<Arc<Database>> {
+        let mut all: Vec<_> = self.databases.load().values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Adds a database.
+    pub fn add_database(&self, database: Arc<Database>) {
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut databases = HashMap::clone(&self.databases.load());
+        databases.insert(database.name.to_string(), database);
+        self.databases.store(Arc::new(databases));
+    }
+
+    /// The pool of a user's backends on a shard's primary.
+    pub fn pool(&self, database: &Database, snapshot: &Snapshot, user: &User, shard: ShardIndex) -> Arc<Pool> {
+        let settings = self.settings.load();
+        let place = &snapshot.places[usize::from(shard.0)];
+        let key = PoolKey {
+            user: user.name.clone(),
+            database: database.name.clone(),
+            server: ServerName::new(snapshot.topology.shard(shard).name.as_str()),
+        };
+        let login = Arc::new(Login {
+            user: user.server_user.to_string(),
+            database: place.database.to_string(),
+            credentials: user.credentials.clone(),
+            parameters: vec![("application_name".into(), "pgring".into()), ("client_encoding".into(), "UTF8".into())],
+        });
+        let limits = PoolLimits {
+            size: user.pool_size.unwrap_or(settings.pool.size).max(1),
+            queue_timeout: settings.pool.queue_timeout,
+            idle_timeout: settings.pool.idle_timeout,
+            max_lifetime: settings.pool.max_lifetime,
+            statements: settings.pool.prepared_statements,
+        };
+        self.pools.pool(key, &place.target, &login, place.expected.clone(), limits)
+    }
+
+    /// Number of the worker thread that a session belongs to.
+    pub fn worker_of(&self, turn: usize) -> Worker {
+        turn % self.pools.workers()
+    }
+}

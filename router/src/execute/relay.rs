@@ -1,0 +1,427 @@
+//! Relay: one backend's answer goes to the client as it comes: headers are looked at, rows are not.
+//! In: a connection to which the request was sent, and what its answers are. Out: frames for the client.
+//! Never: decodes a row, waits for a whole result.
+
+use super::frontend::{Frontend, FrontendError};
+use crate::pool::{
+    conn::{Conn, ConnError, MAX_FRAME},
+    statements::StatementId,
+};
+use bytes::{Buf, Bytes, BytesMut};
+use pgring_protocol::{
+    frame,
+    message::{build, notice::Fields, result},
+};
+use std::{collections::VecDeque, io};
+
+/// What the next answer of the backend belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// A Parse; `hidden`: pgring's own.
+    Parse {
+        /// Of this statement.
+        id: Option<StatementId>,
+        /// The client did not ask.
+        hidden: bool,
+    },
+    /// A Bind.
+    Bind,
+    /// A Describe; of a statement two answers come.
+    Describe {
+        /// Of a statement.
+        statement: bool,
+    },
+    /// An Execute.
+    Execute,
+    /// A Close; `hidden`: pgring's own.
+    Close {
+        /// The client did not ask.
+        hidden: bool,
+    },
+    /// Nothing is asked: these bytes go to the client at this place.
+    Emit(Bytes),
+    /// Everything up to ReadyForQuery, which is swallowed (a BEGIN or PREPARE that pgring sent before).
+    Prelude,
+    /// Everything up to ReadyForQuery, which goes to the client unless `hidden`.
+    Ready {
+        /// The client gets its own ReadyForQuery.
+        hidden: bool,
+    },
+    /// Flush: the answers so far are to be sent; nothing comes for it.
+    Flush,
+}
+
+/// How a transaction block ended, by the last tag that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// COMMIT (or PREPARE TRANSACTION)
+    Commit,
+    /// ROLLBACK
+    Rollback,
+}
+
+/// What a relayed answer said.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Transaction status at its end: I, T or E; 0 when no ReadyForQuery was waited for.
+    pub status: u8,
+    /// SQLSTATE of its error.
+    pub error: Option<[u8; 5]>,
+    /// Text of its error.
+    pub error_message: Option<String>,
+    /// The last tag that ends a transaction.
+    pub ending: Option<Ending>,
+    /// Executions (or statements of a simple query) that completed.
+    pub completed: usize,
+    /// Statements whose Parse failed.
+    pub unparsed: Vec<StatementId>,
+    /// A setting of the session was reported anew.
+    pub reported: bool,
+}
+
+/// Why a relay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The client is gone.
+    #[error(transparent)]
+    Client(#[from] FrontendError),
+    /// The backend is gone; `began`: some of the answer was already passed on.
+    #[error("{source}")]
+    Backend {
+        /// Why.
+        source: ConnError,
+        /// Some of the answer was already passed on.
+        began: bool,
+    },
+    /// The server ended the session with a FATAL error, which was passed on.
+    #[error("the server ended the session")]
+    Fatal,
+}
+
+impl From<io::Error> for RelayError {
+    fn from(error: io::Error) -> Self {
+        Self::Client(FrontendError::Gone(error))
+    }
+}
+
+struct Relay<'a> {
+    client: &'a mut Frontend,
+    conn: &'a mut Conn,
+    script: &'a mut VecDeque<Expect>,
+    answer: Answer,
+    failed: bool,
+    partial: usize,
+    began: bool,
+    fatal: bool,
+    copy: bool,
+}
+
+/// Passes a backend's answers to the client until `script` is worked off.
+///
+/// # Errors
+/// See [`RelayError`]. The connection must not be used again after any of them.
+pub async fn relay(
+    client: &mut Frontend,
+    conn: &mut Conn,
+    script: &mut VecDeque<Expect>,
+) -> Result<Answer, RelayError> {
+    let mut relay = Relay {
+        client,
+        conn,
+        script,
+        answer: Answer::default(),
+        failed: false,
+        partial: 0,
+        began: false,
+        fatal: false,
+        copy: false,
+    };
+    loop {
+        let (passed, to) = relay.scan()?;
+        if to > passed {
+            relay.began = true;
+            relay.client.pass(&relay.conn.buf[passed..to]).await?;
+        } else if !relay.script.is_empty() {
+            relay.client.flush().await?;
+        }
+        relay.conn.buf.advance(to);
+        if relay.fatal {
+            return Err(RelayError::Fatal);
+        }
+        if relay.copy {
+            relay.copy = false;
+            copy_in(&mut relay).await?;
+            continue;
+        }
+        if relay.script.is_empty() {
+            return Ok(relay.answer);
+        }
+        let began = relay.began;
+        relay.conn.read().await.map_err(|source| RelayError::Backend { source: source.into(), began })?;
+    }
+}
+
+impl Relay<'_> {
+    /// Looks at what has come. Returns the range of the buffer that is still to be passed on as it is; what is
+    /// before it has been put into the client's output.
+    fn scan(&mut self) -> Result<(usize, usize), RelayError> {
+        let mut from = 0;
+        let mut at = 0;
+        if self.partial > 0 {
+            let piece = self.partial.min(self.conn.buf.len());
+            self.partial -= piece;
+            at = piece;
+        }
+        loop {
+            self.emit(&mut from, at);
+            if self.script.is_empty() || self.partial > 0 || self.copy {
+                break;
+            }
+            let rest = &self.conn.buf[at..];
+            let head = frame::head(rest)
+                .map_err(|e| RelayError::Backend { source: ConnError::Protocol(e.to_string()), began: self.began })?;
+            let Some(head) = head else { break };
+            if head.len > MAX_FRAME && !matches!(head.kind, b'D' | b'd') {
+                let source = ConnError::Protocol(format!("a message of {} bytes", head.len));
+                return Err(RelayError::Backend { source, began: self.began });
+            }
+            if rest.len() < head.len {
+                if matches!(head.kind, b'D' | b'd') && head.len > 16 * 1024 && !self.is_hidden() {
+                    self.partial = head.len - rest.len();
+                    at = self.conn.buf.len();
+                }
+                break;
+            }
+            let end = at + head.len;
+            if self.frame(head.kind, at + 5, end) {
+                at = end;
+            } else {
+                self.client.out.extend_from_slice(&self.conn.buf[from..at]);
+                at = end;
+                from = end;
+            }
+        }
+        Ok((from, at))
+    }
+
+    /// Puts what pgring itself has to say at this place into the output.
+    fn emit(&mut self, from: &mut usize, at: usize) {
+        loop {
+            match self.script.front() {
+                Some(Expect::Emit(bytes)) => {
+                    if !self.failed {
+                        self.client.out.extend_from_slice(&self.conn.buf[*from..at]);
+                        *from = at;
+                        self.client.out.extend_from_slice(bytes);
+                    }
+                }
+                Some(Expect::Flush) => {}
+                Some(Expect::Ready { .. } | Expect::Prelude) | None => return,
+                Some(_) if !self.failed => return,
+                // After an error the server answers nothing more up to Sync.
+                Some(Expect::Parse { id: Some(id), .. }) => self.answer.unparsed.push(*id),
+                Some(_) => {}
+            }
+            self.script.pop_front();
+        }
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(self.script.front(), Some(Expect::Prelude))
+    }
+
+    /// Takes one whole frame, its body at `from..to`. Returns whether the client gets it.
+    fn frame(&mut self, kind: u8, from: usize, to: usize) -> bool {
+        match kind {
+            b'D' | b'd' | b'c' | b'H' | b'W' | b't' | b'V' | b'N' => !(self.is_hidden() && kind != b'N'),
+            b'Z' => self.ready(self.conn.buf[from..to].first().copied().unwrap_or(b'I')),
+            b'C' => self.complete(from, to),
+            b'E' => self.error(from, to),
+            b'S' => {
+                let body = Bytes::copy_from_slice(&self.conn.buf[from..to]);
+                self.conn.note_parameter(&body);
+                self.answer.reported = true;
+                true
+            }
+            b'G' => {
+                self.copy = true;
+                true
+            }
+            b'A' => true,
+            _ => self.next(kind),
+        }
+    }
+
+    /// 1, 2, 3, n, T, I, s: the answer to the script's front.
+    fn next(&mut self, kind: u8) -> bool {
+        match (kind, self.script.front()) {
+            (b'1', Some(Expect::Parse { hidden, .. })) | (b'3', Some(Expect::Close { hidden })) => {
+                let shown = !hidden;
+                self.script.pop_front();
+                shown
+            }
+            (b'2', Some(Expect::Bind)) | (b'n' | b'T', Some(Expect::Describe { .. })) => {
+                self.script.pop_front();
+                true
+            }
+            (b'I' | b's', Some(Expect::Execute)) => {
+                self.answer.completed += 1;
+                self.script.pop_front();
+                true
+            }
+            (b'I', _) => {
+                self.answer.completed += 1;
+                !self.is_hidden()
+            }
+            _ => !self.is_hidden(),
+        }
+    }
+
+    fn complete(&mut self, from: usize, to: usize) -> bool {
+        let tag = &self.conn.buf[from..to];
+        if tag.starts_with(b"COMMIT") || tag.starts_with(b"PREPARE TRANSACTION") {
+            self.answer.ending = Some(Ending::Commit);
+        } else if tag.starts_with(b"ROLLBACK") {
+            self.answer.ending = Some(Ending::Rollback);
+        } else if tag.starts_with(b"DISCARD ALL") || tag.starts_with(b"DEALLOCATE ALL") {
+            self.conn.statements.clear();
+        }
+        if self.is_hidden() {
+            return false;
+        }
+        self.answer.completed += 1;
+        if matches!(self.script.front(), Some(Expect::Execute)) {
+            self.script.pop_front();
+        }
+        true
+    }
+
+    fn error(&mut self, from: usize, to: usize) -> bool {
+        self.failed = true;
+        if let Ok(fields) = Fields::parse(&self.conn.buf[from..to]) {
+            let code = fields.get(b'C').unwrap_or("XX000");
+            self.answer.error.get_or_insert_with(|| {
+                let mut sqlstate = *b"XX000";
+                sqlstate.iter_mut().zip(code.bytes()).for_each(|(to, from)| *to = from);
+                sqlstate
+            });
+            self.answer.error_message = fields.get(b'M').map(str::to_owned);
+            let severity = fields.get(b'V').or(fields.get(b'S'));
+            self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
+        }
+        if let Some(Expect::Parse { id: Some(id), .. }) = self.script.front() {
+            self.answer.unparsed.push(*id);
+        }
+        if !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
+            self.script.pop_front();
+        }
+        true
+    }
+
+    fn ready(&mut self, status: u8) -> bool {
+        self.answer.status = status;
+        match self.script.pop_front() {
+            Some(Expect::Ready { hidden }) => {
+                self.failed = false;
+                !hidden
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Passes COPY data from the client to the backend until the client has ended it, or the backend has refused it.
+async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
+    // In the extended protocol the Sync that came with the Execute is ignored by the server while it copies; the one
+    // that ends the copy has to be passed on.
+    let extended = matches!(relay.script.front(), Some(Expect::Execute));
+    let began = relay.began;
+    let mut left = 0usize;
+    loop {
+        let mut sent = 0;
+        let mut ended = false;
+        loop {
+            let rest = &relay.client.inbuf[sent..];
+            if left > 0 {
+                let piece = left.min(rest.len());
+                sent += piece;
+                left -= piece;
+                if left > 0 {
+                    break;
+                }
+                continue;
+            }
+            let head = frame::head(rest).map_err(|e| FrontendError::OutOfStep(e.to_string()))?;
+            let Some(head) = head else { break };
+            match head.kind {
+                b'd' => left = head.len,
+                b'c' | b'f' if rest.len() >= head.len => {
+                    sent += head.len;
+                    if !extended {
+                        ended = true;
+                        break;
+                    }
+                }
+                b'H' | b'S' if rest.len() >= head.len => {
+                    sent += head.len;
+                    if head.kind == b'S' && extended {
+                        ended = true;
+                        break;
+                    }
+                }
+                b'c' | b'f' | b'H' | b'S' => break,
+                kind => {
+                    // The server says what PostgreSQL says of a message that has no place in a COPY.
+                    let mut fail = BytesMut::new();
+                    build::copy_fail(&mut fail, &format!("unexpected message type 0x{kind:02X} during COPY from stdin"));
+                    relay.send(&[], began).await?;
+                    relay.conn.send(&fail).await.map_err(|e| RelayError::Backend { source: e.into(), began })?;
+                    return Ok(());
+                }
+            }
+        }
+        let data = relay.client.inbuf.split_to(sent);
+        relay.send(&data, began).await?;
+        if ended {
+            return Ok(());
+        }
+        let Relay { client, conn, .. } = relay;
+        tokio::select! {
+            read = client.read() => read?,
+            read = conn.read() => {
+                read.map_err(|e| RelayError::Backend { source: e.into(), began })?;
+                if !extended && has_error(&conn.buf) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl Relay<'_> {
+    async fn send(&mut self, data: &[u8], began: bool) -> Result<(), RelayError> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.conn.send(data).await.map_err(|e| RelayError::Backend { source: e.into(), began })
+    }
+}
+
+/// An ErrorResponse has come (notices and settings may come before it).
+fn has_error(mut buf: &[u8]) -> bool {
+    while let Ok(Some(head)) = frame::head(buf) {
+        if head.kind == b'E' {
+            return true;
+        }
+        match buf.get(head.len..) {
+            Some(rest) => buf = rest,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// The tag of a CommandComplete as text.
+pub fn tag_text(body: &[u8]) -> String {
+    result::tag(body).unwrap_or_default().to_owned()
+}

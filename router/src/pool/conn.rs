@@ -1,0 +1,305 @@
+//! Conn: one connection to a server with all that pgring knows of its state.
+//! In: bytes and housekeeping SQL. Out: frames. Never: a client.
+
+use super::{profile::Profile, statements::Statements};
+use bytes::{Buf, BytesMut};
+use pgring_protocol::{
+    backend::{Backend, BackendError, Target},
+    cancel, frame,
+    message::{build, notice::Fields, result},
+    stream::Stream,
+};
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
+
+/// Largest frame that is buffered whole (rows and COPY data are passed on in pieces).
+pub const MAX_FRAME: usize = 1 << 30;
+
+/// What can go wrong on a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnError {
+    /// The socket failed or was closed.
+    #[error("the connection was lost: {0}")]
+    Lost(#[from] io::Error),
+    /// The server answered with an error; the connection is still good unless the error was fatal.
+    #[error("{}", .0.get(b'M').unwrap_or("unknown error"))]
+    Server(Box<Fields>),
+    /// The server said something that the protocol does not know.
+    #[error("protocol violation by the server: {0}")]
+    Protocol(String),
+}
+
+/// Keeps a connection out of its pool while a cancel request for it is under way.
+#[derive(Debug, Default)]
+pub struct Gate {
+    under_way: AtomicUsize,
+    done: Notify,
+}
+
+/// A cancel request that is under way.
+#[derive(Debug)]
+pub struct Passing(Arc<Gate>);
+
+impl Gate {
+    /// Begins a cancel request.
+    pub fn enter(self: &Arc<Self>) -> Passing {
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        Passing(self.clone())
+    }
+
+    /// No cancel request is under way.
+    pub fn is_clear(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until no cancel request is under way.
+    pub async fn clear(&self) {
+        loop {
+            let done = self.done.notified();
+            if self.is_clear() {
+                return;
+            }
+            done.await;
+        }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.done.notify_waiters();
+        }
+    }
+}
+
+/// What a cancel request needs to know of a connection.
+#[derive(Clone, Debug)]
+pub struct CancelHandle {
+    /// The server.
+    pub target: Arc<Target>,
+    /// Process id of the backend.
+    pub pid: i32,
+    /// Its secret.
+    pub secret: Arc<[u8]>,
+    /// Its gate.
+    pub gate: Arc<Gate>,
+}
+
+impl CancelHandle {
+    /// Sends a cancel request and waits until the server has taken it.
+    ///
+    /// # Errors
+    /// If the server cannot be reached.
+    pub async fn cancel(self, passing: Passing) -> Result<(), BackendError> {
+        let sent = cancel::send(&self.target, self.pid, &self.secret).await;
+        drop(passing);
+        sent
+    }
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Conn {
+    /// The socket.
+    pub stream: Stream,
+    /// Bytes that came and were not consumed.
+    pub buf: BytesMut,
+    /// Settings as the server reported them.
+    pub parameters: Vec<(String, String)>,
+    /// Statements prepared here.
+    pub statements: Statements,
+    /// Settings as pgring made them.
+    pub profile: Arc<Profile>,
+    /// How to cancel what runs here.
+    pub cancel: CancelHandle,
+    /// search_path of a fresh session here.
+    pub search_path: Arc<str>,
+    /// Slots for prepared transactions on this server.
+    pub max_prepared_transactions: u32,
+    /// When it was made.
+    pub created: Instant,
+    /// When it was last put back.
+    pub idle_since: Instant,
+}
+
+const READ: usize = 16 * 1024;
+const READ_LARGE: usize = 64 * 1024;
+
+impl Conn {
+    /// Wraps a fresh connection.
+    pub fn new(backend: Backend, target: Arc<Target>, statements: usize) -> Self {
+        let now = Instant::now();
+        Self {
+            stream: backend.stream,
+            buf: backend.buffer,
+            parameters: backend.parameters,
+            statements: Statements::new(statements),
+            profile: Profile::empty(),
+            cancel: CancelHandle { target, pid: backend.pid, secret: backend.secret.into(), gate: Arc::default() },
+            search_path: "\"$user\", public".into(),
+            max_prepared_transactions: 0,
+            created: now,
+            idle_since: now,
+        }
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Reads more bytes into `buf`; large reads once a first read was full.
+    ///
+    /// # Errors
+    /// If the socket fails or the server closed it.
+    pub async fn read(&mut self) -> io::Result<()> {
+        let room = self.buf.capacity() - self.buf.len();
+        if room < READ / 2 {
+            self.buf.reserve(if self.buf.capacity() >= READ && room == 0 { READ_LARGE } else { READ });
+        }
+        if self.stream.read_buf(&mut self.buf).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    /// Gives back memory that a large result took.
+    pub fn shrink(&mut self) {
+        if self.buf.is_empty() && self.buf.capacity() > READ_LARGE {
+            self.buf = BytesMut::new();
+        }
+    }
+
+    /// Nothing came while it was idle: neither bytes nor the end.
+    pub fn is_quiet(&mut self) -> bool {
+        if !self.buf.is_empty() {
+            return false;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let mut byte = [0u8; 1];
+        let read = pin!(self.stream.read(&mut byte));
+        matches!(read.poll(&mut context), Poll::Pending)
+    }
+
+    /// Reads one whole frame: its kind and body.
+    ///
+    /// # Errors
+    /// If the socket fails or the frame is broken.
+    pub async fn frame(&mut self) -> Result<(u8, BytesMut), ConnError> {
+        loop {
+            match frame::complete(&self.buf, MAX_FRAME) {
+                Ok(Some(head)) => {
+                    let mut whole = self.buf.split_to(head.len);
+                    whole.advance(5);
+                    return Ok((head.kind, whole));
+                }
+                Ok(None) => self.read().await?,
+                Err(error) => return Err(ConnError::Protocol(error.to_string())),
+            }
+        }
+    }
+
+    /// Runs housekeeping SQL by the simple protocol; its answers are swallowed but for the rows (text).
+    ///
+    /// # Errors
+    /// [`ConnError::Server`] with the first error of the server, after everything was read.
+    pub async fn housekeep(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnError> {
+        let mut out = BytesMut::new();
+        build::query(&mut out, sql.as_bytes());
+        self.send(&out).await?;
+        self.drain().await.map(|drained| drained.rows)
+    }
+
+    /// Reads up to ReadyForQuery.
+    ///
+    /// # Errors
+    /// [`ConnError::Server`] with the first error of the server, after everything was read.
+    pub async fn drain(&mut self) -> Result<Drained, ConnError> {
+        let mut drained = Drained::default();
+        let mut error = None;
+        loop {
+            let (kind, body) = self.frame().await?;
+            match kind {
+                b'D' => drained.rows.push(text_row(&body)?),
+                b'C' => {
+                    drained.tag = result::tag(&body).map_err(|e| ConnError::Protocol(e.to_string()))?.to_owned();
+                }
+                b'S' => self.note_parameter(&body),
+                b'E' => {
+                    error.get_or_insert(Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?);
+                }
+                b'Z' => {
+                    drained.status = body.first().copied().unwrap_or(b'I');
+                    break;
+                }
+                _ => {}
+            }
+        }
+        match error {
+            Some(fields) => Err(ConnError::Server(Box::new(fields))),
+            None => Ok(drained),
+        }
+    }
+
+    /// Takes note of a ParameterStatus.
+    pub fn note_parameter(&mut self, body: &[u8]) {
+        let Ok((name, value)) = result::parameter_status(body) else { return };
+        match self.parameters.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => value.clone_into(known),
+            None => self.parameters.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Makes the backend look like `profile`.
+    ///
+    /// # Errors
+    /// The server's, if it does not take a setting; the connection is then not to be used again.
+    pub async fn take_on(&mut self, profile: &Arc<Profile>) -> Result<(), ConnError> {
+        if Arc::ptr_eq(&self.profile, profile) {
+            return Ok(());
+        }
+        let sql = profile.sql_from(&self.profile);
+        if !sql.is_empty() {
+            self.housekeep(&sql).await?;
+        }
+        self.profile = profile.clone();
+        Ok(())
+    }
+}
+
+/// What a drained answer said.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// Rows, as text.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Tag of the last command.
+    pub tag: String,
+    /// Transaction status: I, T or E.
+    pub status: u8,
+}
+
+fn text_row(body: &[u8]) -> Result<Vec<Option<String>>, ConnError> {
+    let columns = result::columns(body).map_err(|e| ConnError::Protocol(e.to_string()))?;
+    columns
+        .map(|column| {
+            let column = column.map_err(|e| ConnError::Protocol(e.to_string()))?;
+            Ok(column.map(|value| String::from_utf8_lossy(value).into_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,392 @@
+//! Pool: backends per (user, database, server), handed out as a [`Checkout`]. In: who asks and for which server.
+//! Out: a connection that was quiet and is of the right server. Never: a plan, a client, SQL of a user.
+//!
+//! Each worker thread keeps its own idle connections, so that a session and its backend are driven by one event
+//! loop; permits are shared and fair, and a worker that has none left takes over another worker's idle connection.
+
+pub mod conn;
+pub mod profile;
+pub mod statements;
+
+use crate::metrics;
+use conn::{Conn, ConnError};
+use pgring_config::{catalog::identity, ids::ServerName};
+use pgring_protocol::backend::{self, BackendError, Login, Target};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Number of a worker thread, from 0.
+pub type Worker = usize;
+
+/// What a pool is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    /// The client's user.
+    pub user: Arc<str>,
+    /// The database's name as clients know it.
+    pub database: Arc<str>,
+    /// The server.
+    pub server: ServerName,
+}
+
+/// How a pool behaves.
+#[derive(Clone, Debug)]
+pub struct PoolLimits {
+    /// Most backends.
+    pub size: usize,
+    /// Longest wait for a backend.
+    pub queue_timeout: Duration,
+    /// An idle backend is closed after this.
+    pub idle_timeout: Option<Duration>,
+    /// A backend is replaced after this.
+    pub max_lifetime: Option<Duration>,
+    /// Prepared statements kept per backend.
+    pub statements: usize,
+}
+
+/// Why there is no backend.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// None became free in time.
+    #[error("no connection to {server} became free within {waited:?}")]
+    Queue {
+        /// The server.
+        server: ServerName,
+        /// How long the client waited.
+        waited: Duration,
+    },
+    /// The server cannot be reached or did not let us in.
+    #[error("cannot connect to {server}: {source}")]
+    Connect {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        source: BackendError,
+    },
+    /// It is another server than the catalog says.
+    #[error("{server} is not the server that the catalog expects: {reason}")]
+    WrongServer {
+        /// The server.
+        server: ServerName,
+        /// What differs.
+        reason: String,
+    },
+    /// The connection failed while it was being set up.
+    #[error("the connection to {server} failed: {source}")]
+    Setup {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        source: ConnError,
+    },
+    /// The pool is closed (its server is gone, or the process ends).
+    #[error("the pool of {0} is closed")]
+    Closed(ServerName),
+}
+
+/// Connections of one user to one server.
+#[derive(Debug)]
+pub struct Pool {
+    /// What it is for.
+    pub key: PoolKey,
+    target: Arc<Target>,
+    login: RwLock<Arc<Login>>,
+    expected: Option<identity::Expected>,
+    limits: PoolLimits,
+    permits: Arc<Semaphore>,
+    idle: Box<[Mutex<Vec<Conn>>]>,
+    total: AtomicUsize,
+    waiting: AtomicUsize,
+    max_wait_us: AtomicU64,
+    retired: AtomicBool,
+}
+
+/// A held backend. Dropped without [`Checkout::give_back`] it is closed, never reused.
+#[derive(Debug)]
+pub struct Checkout {
+    conn: Option<Conn>,
+    pool: Arc<Pool>,
+    worker: Worker,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Figures of a pool for `SHOW POOLS`.
+#[derive(Clone, Debug)]
+pub struct PoolFigures {
+    /// What it is for.
+    pub key: PoolKey,
+    /// Backends held by clients.
+    pub active: usize,
+    /// Backends waiting for work.
+    pub idle: usize,
+    /// Clients waiting.
+    pub waiting: usize,
+    /// Longest wait so far.
+    pub max_wait: Duration,
+    /// Most backends.
+    pub size: usize,
+}
+
+impl Pool {
+    /// Hands out a backend.
+    ///
+    /// # Errors
+    /// [`PoolError::Queue`] (53300) after the queue time-out; others when a new connection cannot be made.
+    pub async fn checkout(self: &Arc<Self>, worker: Worker) -> Result<Checkout, PoolError> {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait().await?,
+        };
+        loop {
+            if self.retired.load(Ordering::Acquire) {
+                return Err(PoolError::Closed(self.key.server.clone()));
+            }
+            if let Some(conn) = self.take_idle(worker) {
+                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+            }
+            if self.total.fetch_add(1, Ordering::AcqRel) < self.limits.size {
+                let opening = Opening(self);
+                let conn = self.dial().await?;
+                std::mem::forget(opening);
+                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+            }
+            self.total.fetch_sub(1, Ordering::AcqRel);
+            if let Some(conn) = self.take_over(worker) {
+                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn wait(&self) -> Result<OwnedSemaphorePermit, PoolError> {
+        let began = Instant::now();
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let permit = tokio::time::timeout(self.limits.queue_timeout, self.permits.clone().acquire_owned()).await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let waited = began.elapsed();
+        self.max_wait_us.fetch_max(waited.as_micros() as u64, Ordering::Relaxed);
+        metrics::POOL_WAIT.record(waited.as_secs_f64());
+        match permit {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(PoolError::Closed(self.key.server.clone())),
+            Err(_) => Err(PoolError::Queue { server: self.key.server.clone(), waited }),
+        }
+    }
+
+    fn stack(&self, worker: Worker) -> Option<std::sync::MutexGuard<'_, Vec<Conn>>> {
+        self.idle.get(worker).map(|stack| stack.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_idle(&self, worker: Worker) -> Option<Conn> {
+        loop {
+            let mut conn = self.stack(worker)?.pop()?;
+            if !self.is_old(&conn) && conn.is_quiet() {
+                return Some(conn);
+            }
+            self.close(conn);
+        }
+    }
+
+    fn take_over(&self, worker: Worker) -> Option<Conn> {
+        for other in (0..self.idle.len()).filter(|other| *other != worker) {
+            let taken = self.stack(other).and_then(|mut stack| stack.pop());
+            if let Some(mut conn) = taken {
+                if !self.is_old(&conn) && conn.is_quiet() && conn.stream.rehome().is_ok() {
+                    return Some(conn);
+                }
+                self.close(conn);
+            }
+        }
+        None
+    }
+
+    fn is_old(&self, conn: &Conn) -> bool {
+        self.limits.max_lifetime.is_some_and(|most| conn.created.elapsed() > most)
+    }
+
+    fn close(&self, conn: Conn) {
+        drop(conn);
+        self.total.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    async fn dial(&self) -> Result<Conn, PoolError> {
+        let server = || self.key.server.clone();
+        let login = self.login.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let backend = backend::connect(&self.target, &login)
+            .await
+            .map_err(|source| PoolError::Connect { server: server(), source })?;
+        let mut conn = Conn::new(backend, self.target.clone(), self.limits.statements);
+        if let Some(expected) = &self.expected {
+            let rows = conn
+                .housekeep(identity::CHECK_SQL)
+                .await
+                .map_err(|source| PoolError::Setup { server: server(), source })?;
+            let row: Vec<Option<&str>> = rows.first().map_or(vec![], |row| row.iter().map(Option::as_deref).collect());
+            let facts = identity::verify(&row, expected)
+                .map_err(|error| PoolError::WrongServer { server: server(), reason: error.to_string() })?;
+            conn.search_path = facts.search_path.into();
+            conn.max_prepared_transactions = facts.max_prepared_transactions;
+        }
+        Ok(conn)
+    }
+
+    /// Closes idle connections that are too old or have been idle for too long.
+    pub fn tidy(&self) {
+        for worker in 0..self.idle.len() {
+            let Some(mut stack) = self.stack(worker) else { continue };
+            let retired = self.retired.load(Ordering::Acquire);
+            let too_idle =
+                |conn: &Conn| self.limits.idle_timeout.is_some_and(|most| conn.idle_since.elapsed() > most);
+            let gone: Vec<Conn> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
+            drop(stack);
+            gone.into_iter().for_each(|conn| self.close(conn));
+        }
+    }
+
+    /// Closes it: idle connections now, held ones when they come back.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.permits.close();
+        self.tidy();
+    }
+
+    /// Figures for `SHOW POOLS`.
+    pub fn figures(&self) -> PoolFigures {
+        let idle = (0..self.idle.len()).filter_map(|worker| self.stack(worker)).map(|stack| stack.len()).sum();
+        PoolFigures {
+            key: self.key.clone(),
+            active: self.total.load(Ordering::Relaxed).saturating_sub(idle),
+            idle,
+            waiting: self.waiting.load(Ordering::Relaxed),
+            max_wait: Duration::from_micros(self.max_wait_us.load(Ordering::Relaxed)),
+            size: self.limits.size,
+        }
+    }
+}
+
+/// Takes a connection that is being opened off the count when opening it fails.
+struct Opening<'a>(&'a Pool);
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.0.total.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Checkout {
+    /// The connection.
+    pub fn conn(&mut self) -> &mut Conn {
+        self.conn.as_mut().expect("a checkout holds its connection until it is given back or dropped")
+    }
+
+    /// The pool it is of.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Puts it back. Only to be called after ReadyForQuery 'I' with nothing outstanding.
+    pub fn give_back(mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        if !conn.buf.is_empty() || self.pool.retired.load(Ordering::Acquire) {
+            self.pool.close(conn);
+            return;
+        }
+        if !conn.cancel.gate.is_clear() {
+            let gate = conn.cancel.gate.clone();
+            self.conn = Some(conn);
+            tokio::spawn(async move {
+                gate.clear().await;
+                self.give_back();
+            });
+            return;
+        }
+        conn.shrink();
+        conn.idle_since = Instant::now();
+        if let Some(mut stack) = self.pool.stack(self.worker) {
+            stack.push(conn);
+        }
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.pool.close(conn);
+        }
+    }
+}
+
+/// All pools of this process.
+#[derive(Debug)]
+pub struct Pools {
+    workers: usize,
+    pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
+}
+
+impl Pools {
+    /// No pools yet, for so many worker threads.
+    pub fn new(workers: usize) -> Self {
+        Self { workers: workers.max(1), pools: RwLock::default() }
+    }
+
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The pool of `key`, made if it is not there or if the server's address has changed.
+    pub fn pool(
+        &self,
+        key: PoolKey,
+        target: &Arc<Target>,
+        login: &Arc<Login>,
+        expected: Option<identity::Expected>,
+        limits: PoolLimits,
+    ) -> Arc<Pool> {
+        if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && pool.target == *target
+            && pool.limits.size == limits.size
+        {
+            let known = pool.login.read().unwrap_or_else(PoisonError::into_inner).clone();
+            if known != *login {
+                *pool.login.write().unwrap_or_else(PoisonError::into_inner) = login.clone();
+            }
+            return pool.clone();
+        }
+        let pool = Arc::new(Pool {
+            key: key.clone(),
+            target: target.clone(),
+            login: RwLock::new(login.clone()),
+            expected,
+            permits: Arc::new(Semaphore::new(limits.size)),
+            limits,
+            idle: (0..self.workers).map(|_| Mutex::default()).collect(),
+            total: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            max_wait_us: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+        });
+        let before = self.pools.write().unwrap_or_else(PoisonError::into_inner).insert(key, pool.clone());
+        if let Some(before) = before {
+            before.retire();
+        }
+        pool
+    }
+
+    /// Every pool.
+    pub fn all(&self) -> Vec<Arc<Pool>> {
+        self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Closes what has been idle for too long; to be called now and then.
+    pub fn tidy(&self) {
+        self.all().iter().for_each(|pool| pool.tidy());
+    }
+}

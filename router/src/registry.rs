@@ -1,0 +1,249 @@
+//! Registry: who is here. Every client with what it does now, for `SHOW CLIENTS`, `KILL` and cancel requests.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
+};
+use tokio::sync::Notify;
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Doing {
+    /// Waits for its next statement, outside a transaction.
+    Idle,
+    /// Waits for its next statement, inside a transaction.
+    InTransaction,
+    /// Runs a statement.
+    Active,
+    /// Waits for a backend.
+    Waiting,
+}
+
+impl Doing {
+    /// As `SHOW CLIENTS` shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::InTransaction => "idle in transaction",
+            Self::Active => "active",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// A client that is connected. `B` is what a cancel request for one of its backends needs.
+#[derive(Debug)]
+pub struct Client<B> {
+    /// Process id as the client sees it: positive.
+    pub id: i32,
+    /// Secret of its cancel key.
+    pub secret: Vec<u8>,
+    /// User.
+    pub user: Arc<str>,
+    /// Database.
+    pub database: Arc<str>,
+    /// Address.
+    pub address: String,
+    /// Connected over TLS.
+    pub tls: bool,
+    /// When it connected.
+    pub since: SystemTime,
+    started: Instant,
+    doing: AtomicU8,
+    changed_ms: AtomicU64,
+    statements: AtomicU64,
+    killed: AtomicBool,
+    /// Wakes the session to look at what is asked of it.
+    pub wake: Notify,
+    working: Mutex<Vec<B>>,
+    application: Mutex<String>,
+    pins: Mutex<Vec<(String, SystemTime)>>,
+}
+
+impl<B: Clone> Client<B> {
+    /// Says what the client does from now on.
+    pub fn set_doing(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+        self.changed_ms.store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// What the client does.
+    pub fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Idle,
+            1 => Doing::InTransaction,
+            2 => Doing::Active,
+            _ => Doing::Waiting,
+        }
+    }
+
+    /// Seconds since it began to do so.
+    pub fn doing_for(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() - self.changed_ms.load(Ordering::Relaxed) as f64 / 1000.0
+    }
+
+    /// Counts a statement.
+    pub fn count(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Statements so far.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Its application_name.
+    pub fn application(&self) -> String {
+        lock(&self.application).clone()
+    }
+
+    /// Notes its application_name.
+    pub fn set_application(&self, name: &str) {
+        name.clone_into(&mut lock(&self.application));
+    }
+
+    /// A backend works for it from now on.
+    pub fn begin_work(&self, backend: B) {
+        lock(&self.working).push(backend);
+    }
+
+    /// No backend works for it any more.
+    pub fn end_work(&self) {
+        lock(&self.working).clear();
+    }
+
+    /// Runs `act` on each backend that works for it at this moment; none can end its work meanwhile.
+    pub fn with_working<T>(&self, act: impl FnMut(&B) -> T) -> Vec<T> {
+        lock(&self.working).iter().map(act).collect()
+    }
+
+    /// Asks its session to end.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Its session was asked to end.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Why it is pinned, and since when.
+    pub fn pins(&self) -> Vec<(String, SystemTime)> {
+        lock(&self.pins).clone()
+    }
+
+    /// Notes a reason for a pin.
+    pub fn add_pin(&self, reason: &str) {
+        let mut pins = lock(&self.pins);
+        if !pins.iter().any(|(known, _)| known == reason) {
+            pins.push((reason.to_owned(), SystemTime::now()));
+        }
+    }
+
+    /// It is no longer pinned.
+    pub fn clear_pins(&self) {
+        lock(&self.pins).clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All clients of this router.
+#[derive(Debug)]
+pub struct Clients<B> {
+    clients: RwLock<HashMap<i32, Arc<Client<B>>>>,
+    next: AtomicI32,
+}
+
+impl<B> Default for Clients<B> {
+    fn default() -> Self {
+        Self { clients: RwLock::default(), next: AtomicI32::new(1) }
+    }
+}
+
+/// Who connects.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Secret of its cancel key.
+    pub secret: Vec<u8>,
+    /// User.
+    pub user: Arc<str>,
+    /// Database.
+    pub database: Arc<str>,
+    /// Address.
+    pub address: String,
+    /// Connected over TLS.
+    pub tls: bool,
+}
+
+impl<B: Clone> Clients<B> {
+    /// Takes a client in under a positive id that no other client has.
+    pub fn enter(&self, arrival: Arrival) -> Arc<Client<B>> {
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        let mut id = self.next.load(Ordering::Relaxed);
+        while clients.contains_key(&id) {
+            id = following(id);
+        }
+        self.next.store(following(id), Ordering::Relaxed);
+        let client = Arc::new(Client {
+            id,
+            secret: arrival.secret,
+            user: arrival.user,
+            database: arrival.database,
+            address: arrival.address,
+            tls: arrival.tls,
+            since: SystemTime::now(),
+            started: Instant::now(),
+            doing: AtomicU8::new(Doing::Idle as u8),
+            changed_ms: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
+            killed: AtomicBool::new(false),
+            wake: Notify::new(),
+            working: Mutex::default(),
+            application: Mutex::default(),
+            pins: Mutex::default(),
+        });
+        clients.insert(id, client.clone());
+        client
+    }
+
+    /// Lets a client go.
+    pub fn leave(&self, id: i32) {
+        self.clients.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// The client of this id.
+    pub fn get(&self, id: i32) -> Option<Arc<Client<B>>> {
+        self.clients.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Everybody, by id.
+    pub fn all(&self) -> Vec<Arc<Client<B>>> {
+        let mut all: Vec<_> =
+            self.clients.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        all.sort_by_key(|client| client.id);
+        all
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.clients.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Nobody is here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn following(id: i32) -> i32 {
+    if id >= 0x7f_ffff { 1 } else { id + 1 }
+}

@@ -1,0 +1,97 @@
+//! Prepared: the client's own map of prepared statements, whatever backend serves it.
+
+use crate::{plan::Plan, pool::statements::StatementId, sql::fingerprint::Lexed};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How a statement is prepared on a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Declared {
+    /// By Parse, with the types it declared.
+    Types(Box<[u32]>),
+    /// By SQL, with the text between the parentheses.
+    Text(Box<str>),
+}
+
+/// A prepared statement of a client.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its number on backends; None: the unnamed statement, parsed anew each time.
+    pub id: Option<StatementId>,
+    /// Its text.
+    pub text: Arc<str>,
+    /// Types of its parameters as declared.
+    pub declared: Declared,
+    /// Its fingerprint.
+    pub lexed: Lexed,
+    plan: Mutex<Option<(u64, u64, Arc<Plan>)>>,
+}
+
+impl Prepared {
+    /// A statement of a client; `named` ones are shared by text and types.
+    pub fn new(text: &str, declared: Declared, lexed: Lexed, named: bool) -> Self {
+        let id = named.then(|| number(text, &declared));
+        Self { id, text: text.into(), declared, lexed, plan: Mutex::new(None) }
+    }
+
+    /// Its plan, if it was made for this version and search path.
+    pub fn plan(&self, version: u64, path: u64) -> Option<Arc<Plan>> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.as_ref().filter(|(v, p, _)| (*v, *p) == (version, path)).map(|(_, _, plan)| plan.clone())
+    }
+
+    /// Keeps its plan.
+    pub fn keep_plan(&self, version: u64, path: u64, plan: &Arc<Plan>) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, path, plan.clone()));
+    }
+
+    /// The types that a Parse declared.
+    pub fn types(&self) -> &[u32] {
+        match &self.declared {
+            Declared::Types(types) => types,
+            Declared::Text(_) => &[],
+        }
+    }
+}
+
+type Numbers = HashMap<(Box<str>, Declared), StatementId>;
+static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
+static NEXT: AtomicU64 = AtomicU64::new(1);
+const MOST: usize = 50_000;
+
+/// One number for equal text and types, so that clients share what a backend has prepared.
+fn number(text: &str, declared: &Declared) -> StatementId {
+    let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(id) = numbers.get(&(text.into(), declared.clone()) as &(Box<str>, Declared)) {
+        return *id;
+    }
+    if numbers.len() >= MOST {
+        // Old numbers stay good where they are held; new clients of the same text get new ones.
+        numbers.clear();
+    }
+    let id = StatementId(NEXT.fetch_add(1, Ordering::Relaxed));
+    numbers.insert((text.into(), declared.clone()), id);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_text_and_types_share_a_number() {
+        let types = |oid| Declared::Types(vec![oid].into());
+        let a = Prepared::new("SELECT $1", types(20), Lexed::default(), true);
+        let b = Prepared::new("SELECT $1", types(20), Lexed::default(), true);
+        let c = Prepared::new("SELECT $1", types(25), Lexed::default(), true);
+        let unnamed = Prepared::new("SELECT $1", types(25), Lexed::default(), false);
+        assert_eq!(a.id, b.id);
+        assert_ne!(a.id, c.id);
+        assert_eq!(unnamed.id, None);
+    }
+}

@@ -1,0 +1,360 @@
+//! Simple: the simple query protocol. One statement is planned and runs; several run one after the other in
+//! PostgreSQL's implicit transaction.
+
+use super::{End, Fault, Session, hold::Held};
+use crate::{
+    error::{Report, catalogue},
+    execute::relay::{self, Expect},
+    metrics::{self, RouteKind},
+    plan::{
+        Plan, PlanKind, Refusal,
+        build::{self as planner, Input, Rules},
+        cache,
+    },
+    registry::Doing,
+    sql::{
+        fingerprint::{Lexed, lex},
+        verb,
+    },
+    txn::{Reach, Txn},
+};
+use bytes::BytesMut;
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::message::{build, query};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+/// A statement as the simple protocol brings it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Statement<'a> {
+    /// Its text.
+    pub(super) text: &'a str,
+    /// Its fingerprint.
+    pub(super) lexed: &'a Lexed,
+    /// The client's own message, where it is the message's only statement; its ReadyForQuery goes to the client.
+    pub(super) frame: Option<&'a [u8]>,
+}
+
+impl Statement<'_> {
+    /// The message for a server.
+    pub(super) fn message(&self) -> std::borrow::Cow<'_, [u8]> {
+        match self.frame {
+            Some(frame) => frame.into(),
+            None => {
+                let mut out = BytesMut::new();
+                build::query(&mut out, self.text.as_bytes());
+                Vec::from(out).into()
+            }
+        }
+    }
+}
+
+/// Whether the client has its ReadyForQuery already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// The server's was passed on.
+    Ready,
+    /// It is still to be sent.
+    Open,
+}
+
+impl Session {
+    /// A Query message.
+    pub(super) async fn simple(&mut self, frame: BytesMut) -> Result<(), End> {
+        self.me.set_doing(Doing::Active);
+        self.me.count();
+        let started = Instant::now();
+        let mut lexed = std::mem::take(&mut self.lexed);
+        let result = self.query(&frame, &mut lexed, started).await;
+        self.lexed = lexed;
+        match result {
+            Ok(Done::Ready) => Ok(()),
+            Ok(Done::Open) => self.ready().await,
+            Err(fault) => {
+                self.fault(fault)?;
+                self.ready().await
+            }
+        }
+    }
+
+    /// Puts a statement's fault into the output; the transaction has failed with it.
+    pub(super) fn fault(&mut self, fault: Fault) -> Result<(), End> {
+        match fault {
+            Fault::End(end) => return Err(end),
+            Fault::Report(report) => self.report(&report),
+            Fault::Told => {}
+        }
+        if let Some(txn) = &mut self.txn {
+            txn.failed = true;
+        }
+        Ok(())
+    }
+
+    async fn query(&mut self, frame: &BytesMut, lexed: &mut Lexed, started: Instant) -> Result<Done, Fault> {
+        let bytes = frame.get(5..).unwrap_or(&[]);
+        let text = query::query_text(bytes).map_err(|e| Report::with(catalogue::PROTOCOL, e.to_string()))?;
+        let Ok(text) = std::str::from_utf8(text) else { return self.unreadable(frame).await };
+        lex(text.as_bytes(), lexed);
+        self.wait_while_paused().await;
+        match lexed.statements.len() {
+            0 => {
+                build::empty_query_response(&mut self.client.out);
+                Ok(Done::Open)
+            }
+            1 => {
+                let lexed = &mut *lexed;
+                self.statement(text, lexed, Some(frame), started).await
+            }
+            _ => self.several(text, lexed, frame, started).await,
+        }
+    }
+
+    /// Bytes that are no UTF-8: only a server can judge them, and only where nothing is sharded.
+    async fn unreadable(&mut self, frame: &BytesMut) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        if !snapshot.topology.tables.is_empty() {
+            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
+                .sqlstate("0A000")
+                .hint("Set client_encoding to UTF8.")
+                .into());
+        }
+        let shard = snapshot.topology.default_shard;
+        self.admit(&[shard], Reach::Write)?;
+        let held = self.hold(&snapshot, shard).await?;
+        self.relay_simple(held, frame, Reach::Write, true).await.map(|_| Done::Ready)
+    }
+
+    async fn statement(
+        &mut self,
+        text: &str,
+        lexed: &mut Lexed,
+        frame: Option<&[u8]>,
+        started: Instant,
+    ) -> Result<Done, Fault> {
+        let span = lexed.statements.first().map_or(0..text.len(), |span| span.start as usize..span.end as usize);
+        let inner = text.get(span).unwrap_or(text);
+        if let Some(verb) = verb::recognise(inner) {
+            return self.verb(verb, inner, frame).await;
+        }
+        let plan = self.plan(text, lexed);
+        let statement = Statement { text, lexed, frame };
+        let (done, route) = self.run(&plan, &statement).await?;
+        self.database.statements.record(route, started.elapsed().as_secs_f64());
+        Ok(done)
+    }
+
+    /// Several statements in one message.
+    async fn several(
+        &mut self,
+        text: &str,
+        lexed: &Lexed,
+        frame: &BytesMut,
+        started: Instant,
+    ) -> Result<Done, Fault> {
+        if let Some(done) = self.all_at_once(text, lexed, frame).await? {
+            return Ok(done);
+        }
+        let mut implicit = false;
+        let mut own = Lexed::default();
+        for span in &lexed.statements {
+            let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
+            lex(inner.as_bytes(), &mut own);
+            let verb = verb::recognise(inner);
+            match verb {
+                Some(verb::Verb::Begin { .. }) if implicit => {
+                    implicit = false;
+                    build::command_complete(&mut self.client.out, "BEGIN");
+                    continue;
+                }
+                Some(verb::Verb::Commit { .. } | verb::Verb::Rollback { .. }) => implicit = false,
+                Some(verb::Verb::Begin { .. }) => {}
+                _ if self.txn.is_none() => {
+                    self.txn = Some(Txn::new("BEGIN".into(), false, self.settings.current.clone()));
+                    implicit = true;
+                }
+                _ => {}
+            }
+            let result = self.statement(inner, &mut own, None, started).await;
+            let failed = result.is_err() || self.txn.as_ref().is_some_and(|txn| txn.failed);
+            if let Err(fault) = result {
+                self.fault(fault)?;
+            }
+            if failed {
+                if implicit && let Some(txn) = self.txn.take() {
+                    self.abandon(txn).await;
+                }
+                return Ok(Done::Open);
+            }
+        }
+        if implicit && let Some(txn) = self.txn.take() {
+            self.commit_quietly(txn).await?;
+        }
+        Ok(Done::Open)
+    }
+
+    /// Several statements that all go to one server go there as they are.
+    async fn all_at_once(&mut self, text: &str, lexed: &Lexed, frame: &BytesMut) -> Result<Option<Done>, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let mut own = Lexed::default();
+        let mut pins = Vec::new();
+        for span in &lexed.statements {
+            let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
+            lex(inner.as_bytes(), &mut own);
+            if verb::recognise(inner).is_some() {
+                return Ok(None);
+            }
+            let plan = self.plan(inner, &mut own);
+            if !matches!(plan.kind, PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference)
+                || !plan.session.creates_temp.is_empty()
+            {
+                return Ok(None);
+            }
+            pins.extend(plan.session.pin);
+        }
+        self.admit(&[default], Reach::Write)?;
+        let held = self.hold(&snapshot, default).await?;
+        pins.into_iter().for_each(|reason| self.pin(reason));
+        self.relay_simple(held, frame, Reach::Write, true).await?;
+        Ok(Some(Done::Ready))
+    }
+
+    /// The plan of a statement, from the cache if its shape was seen.
+    pub(super) fn plan(&mut self, text: &str, lexed: &mut Lexed) -> Arc<Plan> {
+        let path = self.search_path();
+        let snapshot = self.database.snapshot().clone();
+        let context = cache::Context { plans: snapshot.plans, path: path.id };
+        let shared = lexed.certain && self.temp_tables.is_empty() && self.settings.standard_strings();
+        if shared && let Some(plan) = cache::get(text.as_bytes(), lexed, context) {
+            return plan;
+        }
+        let began = Instant::now();
+        let plan = Arc::new(planner::build(&Input {
+            text,
+            lexed,
+            schema: &snapshot.schema,
+            topology: &snapshot.topology,
+            search_path: &path.schemas,
+            temp_tables: &self.temp_tables,
+            rules: self.rules(),
+        }));
+        metrics::PARSES.increment(1);
+        metrics::ROUTE_SECONDS.record(began.elapsed().as_secs_f64());
+        if shared {
+            cache::put(text.as_bytes(), lexed, context, &plan);
+        }
+        plan
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.database.rules
+    }
+
+    /// Sends one message to a backend and passes its answer on.
+    pub(super) async fn relay_simple(
+        &mut self,
+        mut held: Held,
+        message: &[u8],
+        reach: Reach,
+        ready: bool,
+    ) -> Result<relay::Answer, Fault> {
+        let mut script = VecDeque::from([Expect::Ready { hidden: !ready }]);
+        let sent = match held.opening.take() {
+            None => held.conn().send(message).await,
+            Some(opening) => {
+                let mut out = BytesMut::new();
+                build::query(&mut out, opening.as_bytes());
+                out.extend_from_slice(message);
+                script.push_front(Expect::Prelude);
+                held.conn().send(&out).await
+            }
+        };
+        if let Err(error) = sent {
+            let source = error.into();
+            return Err(self.broken(held, relay::RelayError::Backend { source, began: false }, false));
+        }
+        match relay::relay(&mut self.client, held.conn(), &mut script).await {
+            Ok(answer) => {
+                self.settle(held, &answer, reach).await;
+                Ok(answer)
+            }
+            Err(error) => Err(self.broken(held, error, reach != Reach::Nothing && reach != Reach::Read)),
+        }
+    }
+
+    /// Runs a planned statement of the simple protocol.
+    async fn run(&mut self, plan: &Arc<Plan>, statement: &Statement<'_>) -> Result<(Done, RouteKind), Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let target = match self.target(plan, statement, &snapshot)? {
+            Target::Server { shard, reach, apart } => (shard, reach, apart),
+            Target::Special => return self.special(plan, statement, &snapshot).await,
+        };
+        let (shard, reach, apart) = target;
+        let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
+        if apart {
+            let held = self.hold_apart(&snapshot, shard).await?;
+            self.relay_simple(held, &statement.message(), reach, false).await?;
+            return Ok((Done::Open, route));
+        }
+        self.admit(&[shard], reach)?;
+        let held = self.hold(&snapshot, shard).await?;
+        if let Some(reason) = plan.session.pin {
+            self.pin(reason);
+        }
+        let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
+        if answer.error.is_some() && statement.frame.is_none() {
+            return Err(Fault::Told);
+        }
+        if answer.error.is_none() {
+            self.temp_tables.extend(plan.session.creates_temp.iter().cloned());
+        }
+        Ok((if statement.frame.is_some() { Done::Ready } else { Done::Open }, route))
+    }
+
+    /// What a statement is refused with.
+    pub(super) fn refused(refusal: &Refusal) -> Report {
+        let report = Report::with(refusal.reason, refusal.reason.message).detail(refusal.what.clone());
+        if refusal.hint.is_empty() { report } else { report.hint(refusal.hint.clone()) }
+    }
+
+    async fn wait_while_paused(&mut self) {
+        if *self.database.paused.borrow() && self.txn.is_none() {
+            self.me.set_doing(Doing::Waiting);
+            let mut paused = self.database.paused.subscribe();
+            let _ = paused.wait_for(|paused| !paused).await;
+            self.me.set_doing(Doing::Active);
+        }
+    }
+
+    /// A FunctionCall: large objects and the like live on the default shard.
+    pub(super) async fn function_call(&mut self, frame: &BytesMut) -> Result<(), End> {
+        self.me.set_doing(Doing::Active);
+        let result = self.call_function(frame).await;
+        if let Err(fault) = result {
+            self.fault(fault)?;
+            self.ready().await?;
+        }
+        Ok(())
+    }
+
+    async fn call_function(&mut self, frame: &BytesMut) -> Result<(), Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let shard = snapshot.topology.default_shard;
+        self.admit(&[shard], Reach::Write)?;
+        let held = self.hold(&snapshot, shard).await?;
+        self.relay_simple(held, frame, Reach::Write, true).await.map(|_| ())
+    }
+}
+
+/// Where a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// On one server, byte for byte.
+    Server {
+        shard: ShardIndex,
+        reach: Reach,
+        /// Outside the transaction: it reads what every transaction sees alike.
+        apart: bool,
+    },
+    /// It needs more than passing on.
+    Special,
+}

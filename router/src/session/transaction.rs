@@ -1,0 +1,350 @@
+//! Transaction: BEGIN, COMMIT, ROLLBACK and savepoints of a session. BEGIN costs no trip: a backend is told with the
+//! first statement it gets.
+
+use super::{
+    Fault, Session,
+    hold::{self, Held},
+    simple::Done,
+};
+use crate::{
+    error::{Report, catalogue},
+    execute::relay::{Answer, Ending},
+    pool::conn::ConnError,
+    sql::verb::{Isolation, Verb},
+    txn::{Participant, Reach, Txn},
+};
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::message::build;
+use std::sync::Arc;
+
+impl Session {
+    /// Decides whether the transaction, if there is one, may reach these shards.
+    pub(super) fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Fault> {
+        match &mut self.txn {
+            Some(txn) if !txn.failed => Ok(txn.admit(shards, reach)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// BEGIN.
+    pub(super) async fn begin(&mut self, text: &str, isolation: Option<Isolation>) -> Result<(), Fault> {
+        match &mut self.txn {
+            Some(txn) if txn.failed => return Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
+            Some(_) => self.warn("25001", "there is already a transaction in progress"),
+            None => {
+                let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
+                let one_snapshot = match isolation {
+                    Some(Isolation::RepeatableRead | Isolation::Serializable) => true,
+                    Some(_) => false,
+                    None => default.contains("repeatable") || default.contains("serializable"),
+                };
+                self.txn = Some(Txn::new(text.to_owned(), one_snapshot, self.settings.current.clone()));
+            }
+        }
+        build::command_complete(&mut self.client.out, "BEGIN");
+        Ok(())
+    }
+
+    /// COMMIT or ROLLBACK as the client put it; what it answers goes into the output.
+    pub(super) async fn finish(&mut self, text: &str, verb: &Verb, frame: Option<&[u8]>) -> Result<Done, Fault> {
+        let (rollback, chain) = match verb {
+            Verb::Commit { chain } => (false, *chain),
+            Verb::Rollback { chain } => (true, *chain),
+            _ => (true, false),
+        };
+        if let Some(txn) = &self.txn
+            && let [only] = txn.participants.as_slice()
+        {
+            let shard = only.shard;
+            let frame = frame.filter(|_| !txn.failed);
+            let text = if txn.failed && !chain { "ROLLBACK" } else { text };
+            return self.finish_only(shard, text, frame, chain).await;
+        }
+        let Some(mut txn) = self.txn.take() else {
+            if chain {
+                return Err(Report::with(
+                    catalogue::PROTOCOL,
+                    format!("{} AND CHAIN can only be used in transaction blocks", if rollback { "ROLLBACK" } else { "COMMIT" }),
+                )
+                .sqlstate("25P01")
+                .into());
+            }
+            self.warn("25P01", "there is no transaction in progress");
+            build::command_complete(&mut self.client.out, if rollback { "ROLLBACK" } else { "COMMIT" });
+            return Ok(Done::Open);
+        };
+        let rollback_in_fact = rollback || txn.failed;
+        let settings = txn.settings.clone();
+        let next = chain.then(|| (txn.begin.clone(), txn.one_snapshot));
+        let result = if txn.participants.is_empty() {
+            self.after_end(&settings, rollback_in_fact);
+            build::command_complete(&mut self.client.out, if rollback_in_fact { "ROLLBACK" } else { "COMMIT" });
+            Ok(())
+        } else if rollback_in_fact {
+            // Nothing is asked of the other participants that the first could refuse.
+            let text = if chain { "ROLLBACK" } else { text };
+            self.end_everywhere(txn, text, Ending::Rollback).await
+        } else {
+            txn.order_for_commit();
+            self.end_everywhere(txn, if chain { "COMMIT" } else { text }, Ending::Commit).await
+        };
+        if result.is_ok() && let Some((begin, one_snapshot)) = next {
+            self.txn = Some(Txn::new(begin, one_snapshot, self.settings.current.clone()));
+        }
+        result.map(|()| Done::Open)
+    }
+
+    /// Ends a transaction that is open on one backend: that backend's answer is the client's.
+    async fn finish_only(
+        &mut self,
+        shard: ShardIndex,
+        text: &str,
+        frame: Option<&[u8]>,
+        chain: bool,
+    ) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let held = self.hold(&snapshot, shard).await?;
+        let answer = match frame {
+            Some(frame) => self.relay_simple(held, frame, Reach::Nothing, true).await?,
+            None => {
+                let mut out = bytes::BytesMut::new();
+                build::query(&mut out, text.as_bytes());
+                self.relay_simple(held, &out, Reach::Nothing, false).await?
+            }
+        };
+        if chain && let Some(txn) = self.txn.take() {
+            let mut next = Txn::new(txn.begin.clone(), txn.one_snapshot, self.settings.current.clone());
+            next.failed = answer.status == b'E';
+            next.participants = txn.participants;
+            self.txn = Some(next);
+        }
+        match frame {
+            Some(_) => Ok(Done::Ready),
+            None if answer.error.is_some() => Err(Fault::Told),
+            None => Ok(Done::Open),
+        }
+    }
+
+    /// Ends the transaction on every participant; the first one's answer is the client's.
+    async fn end_everywhere(&mut self, mut txn: Txn, text: &str, ending: Ending) -> Result<(), Fault> {
+        let settings = txn.settings.clone();
+        let schema_changed = txn.schema_changed;
+        let mut participants = std::mem::take(&mut txn.participants).into_iter();
+        let Some(mut first) = participants.next() else { return Ok(()) };
+        self.me.begin_work(first.checkout.conn().cancel.clone());
+        let answer = self.end_first(&mut first, text).await;
+        self.me.end_work();
+        let ended = match answer {
+            Ok(tag) => {
+                build::command_complete(&mut self.client.out, &tag);
+                if tag == "ROLLBACK" { Ending::Rollback } else { ending }
+            }
+            Err(fault) => {
+                // Nothing was committed on the others.
+                for participant in participants {
+                    self.end_participant(participant, Ending::Rollback).await.ok();
+                }
+                if let Fault::Told = fault {
+                    self.restore(first, Ending::Rollback);
+                }
+                self.after_end(&settings, true);
+                return Err(fault);
+            }
+        };
+        self.restore(first, ended);
+        let mut unfinished = Vec::new();
+        for participant in participants {
+            let shard = participant.shard;
+            if let Err(error) = self.end_participant(participant, ended).await
+                && ended == Ending::Commit
+            {
+                unfinished.push((shard, error));
+            }
+        }
+        self.after_end(&settings, ended == Ending::Rollback);
+        if schema_changed {
+            self.schema_changed().await;
+        }
+        match unfinished.first() {
+            None => Ok(()),
+            Some((shard, error)) => Err(Report::new(catalogue::OUTCOME_UNKNOWN)
+                .detail(format!("committed on one shard, but not on shard number {}: {error}", shard.0))
+                .hint("Compare the schema of the shards.")
+                .into()),
+        }
+    }
+
+    /// Ends the transaction where it wrote. Returns the tag.
+    async fn end_first(&mut self, first: &mut Participant, text: &str) -> Result<String, Fault> {
+        let conn = first.checkout.conn();
+        let mut out = bytes::BytesMut::new();
+        build::query(&mut out, text.as_bytes());
+        let ended = match conn.send(&out).await {
+            Ok(()) => conn.drain().await,
+            Err(error) => Err(error.into()),
+        };
+        match ended {
+            Ok(drained) => Ok(drained.tag),
+            Err(ConnError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                Err(Fault::Told)
+            }
+            Err(error) => Err(hold::lost(&error, text.to_ascii_uppercase().contains("COMMIT")).into()),
+        }
+    }
+
+    async fn end_participant(&mut self, mut participant: Participant, ending: Ending) -> Result<(), ConnError> {
+        let sql = if ending == Ending::Commit { "COMMIT" } else { "ROLLBACK" };
+        let ended = participant.checkout.conn().housekeep(sql).await;
+        match ended {
+            Ok(_) => {
+                self.restore(participant, ending);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a participant go after its transaction has ended.
+    fn restore(&mut self, mut participant: Participant, ending: Ending) {
+        if ending == Ending::Rollback {
+            participant.checkout.conn().profile = participant.profile.clone();
+        }
+        let held = Held::after(participant);
+        self.let_go(held, b'I', Reach::Nothing);
+    }
+
+    fn after_end(&mut self, settings: &Arc<crate::pool::profile::Profile>, rollback: bool) {
+        if rollback {
+            self.settings.current = settings.clone();
+        }
+    }
+
+    /// A transaction that one backend has ended by itself (its only participant): what the session goes back to.
+    pub(super) async fn end_txn(&mut self, txn: Txn, ending: Ending) {
+        self.after_end(&txn.settings.clone(), ending == Ending::Rollback);
+        for participant in txn.participants {
+            self.end_participant(participant, ending).await.ok();
+        }
+        if txn.schema_changed {
+            self.schema_changed().await;
+        }
+    }
+
+    /// Rolls a transaction back everywhere, without a word to the client.
+    pub(super) async fn abandon(&mut self, mut txn: Txn) {
+        let participants = std::mem::take(&mut txn.participants);
+        for participant in participants {
+            self.end_participant(participant, Ending::Rollback).await.ok();
+        }
+        self.after_end(&txn.settings, true);
+    }
+
+    /// Commits the implicit transaction of a simple query; only its failure is told.
+    pub(super) async fn commit_quietly(&mut self, mut txn: Txn) -> Result<(), Fault> {
+        if txn.participants.is_empty() {
+            return Ok(());
+        }
+        txn.order_for_commit();
+        let before = self.client.out.len();
+        self.end_everywhere(txn, "COMMIT", Ending::Commit).await?;
+        self.client.out.truncate(before);
+        Ok(())
+    }
+
+    /// SAVEPOINT, RELEASE, ROLLBACK TO: on every participant, and remembered for those that join.
+    pub(super) async fn savepoint(&mut self, text: &str, verb: &Verb) -> Result<Done, Fault> {
+        let Some(txn) = &mut self.txn else { return self.anywhere(text, None, Reach::Nothing).await.map(|_| Done::Open) };
+        let (name, tag) = match verb {
+            Verb::Savepoint(name) => (name, "SAVEPOINT"),
+            Verb::Release(name) => (name, "RELEASE"),
+            Verb::RollbackTo(name) => (name, "ROLLBACK"),
+            _ => return Ok(Done::Open),
+        };
+        let known = matches!(verb, Verb::Savepoint(_)) || txn.has_savepoint(name);
+        if txn.failed && !matches!(verb, Verb::RollbackTo(_)) {
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+        }
+        if !known {
+            return Err(Report::with(catalogue::UNKNOWN_OBJECT, format!("savepoint \"{name}\" does not exist"))
+                .sqlstate("3B001")
+                .into());
+        }
+        let mut participants = std::mem::take(&mut txn.participants);
+        for participant in &mut participants {
+            match participant.checkout.conn().housekeep(text).await {
+                Ok(_) => {}
+                Err(ConnError::Server(fields)) => {
+                    build::error(&mut self.client.out, &fields);
+                    txn.participants = participants;
+                    return Err(Fault::Told);
+                }
+                Err(error) => return Err(hold::lost(&error, false).into()),
+            }
+        }
+        txn.participants = participants;
+        match verb {
+            Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone()),
+            Verb::Release(name) => txn.release(name, text),
+            _ => {
+                if let Some(settings) = txn.rollback_to(name) {
+                    for participant in &mut txn.participants {
+                        participant.checkout.conn().profile = settings.clone();
+                    }
+                    self.settings.current = settings;
+                }
+            }
+        }
+        build::command_complete(&mut self.client.out, tag);
+        Ok(Done::Open)
+    }
+
+    /// PREPARE TRANSACTION of a transaction on one shard.
+    pub(super) async fn prepare_transaction(
+        &mut self,
+        text: &str,
+        gid: &str,
+        frame: Option<&[u8]>,
+    ) -> Result<Done, Fault> {
+        if gid.starts_with("pgring_") {
+            return Err(Report::with(catalogue::NOT_PERMITTED, "transaction identifiers that begin with pgring_ are reserved")
+                .sqlstate("42939")
+                .into());
+        }
+        if self.txn.as_ref().is_some_and(|txn| txn.participants.len() > 1) {
+            return Err(Report::new(catalogue::SECOND_SHARD).detail("PREPARE TRANSACTION over several shards").into());
+        }
+        self.anywhere(text, frame, Reach::Nothing).await
+    }
+
+    /// Passes a statement that any server can answer to the transaction's server, or to the default shard.
+    pub(super) async fn anywhere(&mut self, text: &str, frame: Option<&[u8]>, reach: Reach) -> Result<Done, Fault> {
+        let answer = self.anywhere_answer(text, frame, reach).await?;
+        if answer.error.is_some() && frame.is_none() {
+            return Err(Fault::Told);
+        }
+        Ok(if frame.is_some() { Done::Ready } else { Done::Open })
+    }
+
+    /// As [`Session::anywhere`], with what the answer said.
+    pub(super) async fn anywhere_answer(
+        &mut self,
+        text: &str,
+        frame: Option<&[u8]>,
+        reach: Reach,
+    ) -> Result<Answer, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        self.admit(&[shard], reach)?;
+        let held = self.hold(&snapshot, shard).await?;
+        match frame {
+            Some(frame) => self.relay_simple(held, frame, reach, true).await,
+            None => {
+                let mut out = bytes::BytesMut::new();
+                build::query(&mut out, text.as_bytes());
+                self.relay_simple(held, &out, reach, false).await
+            }
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! Verbs: what a session does with statements about transactions, settings, cursors and prepared statements.
+
+use super::{
+    Fault, Session,
+    prepared::{Declared, Prepared},
+    settings::value_text,
+    simple::Done,
+};
+use crate::{
+    error::{Report, catalogue},
+    plan::PlanKind,
+    pool::{conn::ConnError, profile::Profile},
+    route::{
+        self, Route,
+        bind::{Argument, Parameters, Values},
+    },
+    sql::{
+        fingerprint::{Lexed, SlotKind, lex, literal_text},
+        verb::{Discard, SetScope, SetValue, Verb, Which},
+    },
+    txn::Reach,
+};
+use bytes::BytesMut;
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::message::{
+    build,
+    result::Field,
+};
+use std::sync::Arc;
+
+impl Session {
+    /// Runs a verb; `frame` is the client's own message where it is the message's only statement.
+    pub(super) async fn verb(&mut self, verb: Verb, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
+        match &verb {
+            Verb::Begin { isolation, .. } => {
+                if self.txn.as_ref().is_some_and(|txn| txn.failed) {
+                    return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+                }
+                self.begin(text, *isolation).await.map(|()| Done::Open)
+            }
+            Verb::Commit { .. } | Verb::Rollback { .. } => self.finish(text, &verb, frame).await,
+            Verb::Savepoint(_) | Verb::Release(_) | Verb::RollbackTo(_) => self.savepoint(text, &verb).await,
+            _ if self.txn.as_ref().is_some_and(|txn| txn.failed) => self.in_failed(text, frame).await,
+            Verb::PrepareTransaction(gid) => self.prepare_transaction(text, gid, frame).await,
+            Verb::Set { scope, name, value } => self.set(text, frame, *scope, name, value).await,
+            Verb::SetTransaction { .. } | Verb::SetConstraints => self.set_local(text, frame).await,
+            Verb::SetSessionCharacteristics { .. } => {
+                self.pin("SET SESSION CHARACTERISTICS");
+                self.anywhere(text, frame, Reach::Nothing).await
+            }
+            Verb::Reset(which) => self.reset(text, frame, which).await,
+            Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name),
+            Verb::Show(_) => self.anywhere(text, frame, Reach::Nothing).await,
+            Verb::Discard(what) => self.discard(text, frame, *what).await,
+            Verb::Prepare { name, types_text, statement_at } => {
+                self.prepare(text, name, types_text, *statement_at).await
+            }
+            Verb::Execute { name, arguments, open } => self.execute_prepared(text, name, arguments, *open).await,
+            Verb::Deallocate(which) => self.deallocate(which),
+            Verb::Declare { name, hold, query_at } => self.declare(text, frame, name, *hold, *query_at).await,
+            Verb::Fetch { cursor, .. } => self.at_cursor(text, frame, cursor).await,
+            Verb::CloseCursor(Which::Name(cursor)) => self.at_cursor(text, frame, cursor).await,
+            Verb::CloseCursor(Which::All) => self.anywhere(text, frame, Reach::Nothing).await,
+            Verb::Listen(_) => {
+                self.listening = true;
+                self.pin("LISTEN");
+                self.on_default(text, frame, Reach::Nothing).await
+            }
+            Verb::Load => {
+                self.pin("LOAD");
+                self.on_default(text, frame, Reach::Nothing).await
+            }
+            Verb::Unlisten(_) | Verb::Notify { .. } | Verb::Checkpoint => {
+                self.on_default(text, frame, Reach::Nothing).await
+            }
+            Verb::CommitPrepared(_) | Verb::RollbackPrepared(_) => self.on_default(text, frame, Reach::Write).await,
+        }
+    }
+
+    /// In a failed transaction the server that knows of it judges; else pgring says what PostgreSQL says.
+    pub(super) async fn in_failed(&mut self, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
+        let _ = (text, frame);
+        Err(Report::new(catalogue::FAILED_TRANSACTION).into())
+    }
+
+    async fn on_default(&mut self, text: &str, frame: Option<&[u8]>, reach: Reach) -> Result<Done, Fault> {
+        let shard = self.database.snapshot().topology.default_shard;
+        self.on_shard(shard, text, frame, reach).await
+    }
+
+    async fn on_shard(
+        &mut self,
+        shard: ShardIndex,
+        text: &str,
+        frame: Option<&[u8]>,
+        reach: Reach,
+    ) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        self.admit(&[shard], reach)?;
+        let held = self.hold(&snapshot, shard).await?;
+        let answer = match frame {
+            Some(frame) => self.relay_simple(held, frame, reach, true).await?,
+            None => {
+                let mut out = BytesMut::new();
+                build::query(&mut out, text.as_bytes());
+                self.relay_simple(held, &out, reach, false).await?
+            }
+        };
+        match frame {
+            Some(_) => Ok(Done::Ready),
+            None if answer.error.is_some() => Err(Fault::Told),
+            None => Ok(Done::Open),
+        }
+    }
+
+    async fn set(
+        &mut self,
+        text: &str,
+        frame: Option<&[u8]>,
+        scope: SetScope,
+        name: &str,
+        value: &SetValue,
+    ) -> Result<Done, Fault> {
+        if let Some(own) = name.strip_prefix("pgring.") {
+            let value = match value {
+                SetValue::Values(values) => Some(values.join(", ")),
+                SetValue::Default | SetValue::FromCurrent => None,
+            };
+            self.check_shard_setting(own, value.as_deref())?;
+            self.settings.set_pgring(own, value.as_deref())?;
+            build::command_complete(&mut self.client.out, "SET");
+            return Ok(Done::Open);
+        }
+        if scope == SetScope::Local || name.starts_with("transaction_") {
+            return self.set_local(text, frame).await;
+        }
+        let changed = match value {
+            SetValue::Default => self.settings.current.reset(name, &self.settings.startup),
+            SetValue::FromCurrent => {
+                self.pin("SET … FROM CURRENT");
+                return self.anywhere(text, frame, Reach::Nothing).await;
+            }
+            SetValue::Values(_) => match value_text(name, value) {
+                Some(text) => self.settings.current.with(name, text),
+                None => Profile::clone(&self.settings.current),
+            },
+        };
+        self.change_settings(text, frame, changed).await
+    }
+
+    /// Runs a statement that changes the session's settings on one server; if that took it, so do all others later.
+    async fn change_settings(&mut self, text: &str, frame: Option<&[u8]>, changed: Profile) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let mut held = self.hold(&snapshot, shard).await?;
+        let changed = changed.intern();
+        let before = std::mem::replace(&mut self.settings.current, changed.clone());
+        let before_there = std::mem::replace(&mut held.conn().profile, changed);
+        let message = match frame {
+            Some(frame) => frame.to_vec(),
+            None => {
+                let mut out = BytesMut::new();
+                build::query(&mut out, text.as_bytes());
+                out.to_vec()
+            }
+        };
+        let answer = self.relay_set(held, &message, frame.is_some(), &before, before_there).await?;
+        if let Some(name) = self.settings.reported("application_name") {
+            self.me.set_application(name);
+        }
+        match frame {
+            Some(_) => Ok(Done::Ready),
+            None if answer => Err(Fault::Told),
+            None => Ok(Done::Open),
+        }
+    }
+
+    /// Relays a SET; returns whether it failed.
+    async fn relay_set(
+        &mut self,
+        held: super::hold::Held,
+        message: &[u8],
+        ready: bool,
+        before: &Arc<Profile>,
+        before_there: Arc<Profile>,
+    ) -> Result<bool, Fault> {
+        let shard = held.shard;
+        let answer = match self.relay_simple(held, message, Reach::Nothing, ready).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                self.settings.current = before.clone();
+                return Err(fault);
+            }
+        };
+        if answer.error.is_some() {
+            self.settings.current = before.clone();
+            if let Some(txn) = &mut self.txn
+                && let Some(participant) = txn.participants.iter_mut().find(|p| p.shard == shard)
+            {
+                participant.checkout.conn().profile = before_there;
+            }
+        }
+        Ok(answer.error.is_some())
+    }
+
+    /// SET LOCAL and its like hold for the transaction: also on shards that join it later.
+    async fn set_local(&mut self, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
+        let answer = self.anywhere_answer(text, frame, Reach::Nothing).await?;
+        if answer.error.is_none() && let Some(txn) = &mut self.txn {
+            txn.prefix.push(text.to_owned());
+            let told = txn.participants.len();
+            for participant in txn.participants.iter_mut().take(told.saturating_sub(1)) {
+                participant.checkout.conn().housekeep(text).await.ok();
+            }
+        }
+        match frame {
+            Some(_) => Ok(Done::Ready),
+            None if answer.error.is_some() => Err(Fault::Told),
+            None => Ok(Done::Open),
+        }
+    }
+
+    async fn reset(&mut self, text: &str, frame: Option<&[u8]>, which: &Which) -> Result<Done, Fault> {
+        let startup = self.settings.startup.clone();
+        let changed = match which {
+            Which::Name(name) => {
+                if let Some(own) = name.strip_prefix("pgring.") {
+                    self.settings.set_pgring(own, None)?;
+                    build::command_complete(&mut self.client.out, "RESET");
+                    return Ok(Done::Open);
+                }
+                self.settings.current.reset(name, &startup)
+            }
+            Which::All => {
+                self.settings.reset_pgring();
+                self.settings.current.reset_all(&startup)
+            }
+        };
+        if startup == Profile::empty() {
+            return self.change_settings(text, frame, changed).await;
+        }
+        // The server would go back to its own start-up values; the session's are pgring's to restore.
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let before = std::mem::replace(&mut self.settings.current, changed.intern());
+        match self.hold(&snapshot, shard).await {
+            Ok(held) => {
+                let status = if self.txn.is_some() { b'T' } else { b'I' };
+                self.open_and_let_go(held, status).await?;
+            }
+            Err(fault) => {
+                self.settings.current = before;
+                return Err(fault);
+            }
+        }
+        build::command_complete(&mut self.client.out, "RESET");
+        Ok(Done::Open)
+    }
+
+    /// Lets a backend go that was held only to be dressed.
+    async fn open_and_let_go(&mut self, mut held: super::hold::Held, status: u8) -> Result<(), Fault> {
+        if let Some(opening) = held.opening.take()
+            && let Err(error) = held.conn().housekeep(&opening).await
+        {
+            return Err(super::hold::lost(&error, false).into());
+        }
+        self.let_go(held, status, Reach::Nothing);
+        Ok(())
+    }
+
+    fn show_own(&mut self, name: &str) -> Result<Done, Fault> {
+        let value = self.settings.pgring(name.trim_start_matches("pgring."))?.to_owned();
+        build::row_description(&mut self.client.out, &[text_field(name)]);
+        build::data_row(&mut self.client.out, [Some(value.as_bytes())]);
+        build::command_complete(&mut self.client.out, "SHOW");
+        Ok(Done::Open)
+    }
+
+    async fn discard(&mut self, text: &str, frame: Option<&[u8]>, what: Discard) -> Result<Done, Fault> {
+        if self.txn.is_some() || what != Discard::All {
+            if what == Discard::Temp {
+                self.temp_tables.clear();
+            }
+            return self.anywhere(text, frame, Reach::Nothing).await;
+        }
+        self.statements.clear();
+        self.temp_tables.clear();
+        self.unpin().await;
+        self.settings.current = self.settings.startup.clone();
+        self.settings.reset_pgring();
+        self.tell_settings().await?;
+        build::command_complete(&mut self.client.out, "DISCARD ALL");
+        Ok(Done::Open)
+    }
+
+    /// Tells the client what its settings are now.
+    async fn tell_settings(&mut self) -> Result<(), Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let held = self.hold_apart(&snapshot, snapshot.topology.default_shard).await?;
+        self.let_go(held, b'I', Reach::Nothing);
+        Ok(())
+    }
+
+    async fn prepare(&mut self, text: &str, name: &str, types: &str, at: usize) -> Result<Done, Fault> {
+        if self.statements.contains_key(name.as_bytes()) {
+            return Err(Report::with(
+                catalogue::DUPLICATE_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .into());
+        }
+        let inner = text.get(at..).unwrap_or_default();
+        let mut lexed = Lexed::default();
+        lex(inner.as_bytes(), &mut lexed);
+        let prepared = Arc::new(Prepared::new(inner, Declared::Text(types.into()), lexed, true));
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let mut held = self.hold(&snapshot, shard).await?;
+        let Some(id) = prepared.id else { return Ok(Done::Open) };
+        let mut status = if self.txn.is_some() { b'T' } else { b'I' };
+        let mut sql = held.opening.take().map(|opening| opening + ";").unwrap_or_default();
+        let known = held.conn().statements.touch(id);
+        if !known {
+            if let Some(gone) = held.conn().statements.add(id) {
+                sql.push_str(&format!("DEALLOCATE {};", gone.name()));
+            }
+            sql.push_str(&prepare_text(&prepared));
+        }
+        let result = if sql.is_empty() { Ok(Vec::new()) } else { held.conn().housekeep(&sql).await };
+        match result {
+            Ok(_) => {}
+            Err(ConnError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                held.conn().statements.remove(id);
+                status = if self.txn.is_some() { b'E' } else { b'I' };
+                self.let_go(held, status, Reach::Nothing);
+                return Err(Fault::Told);
+            }
+            Err(error) => return Err(super::hold::lost(&error, false).into()),
+        }
+        self.let_go(held, status, Reach::Nothing);
+        build::command_complete(&mut self.client.out, "PREPARE");
+        self.statements.insert(name.as_bytes().into(), prepared);
+        Ok(Done::Open)
+    }
+
+    async fn execute_prepared(
+        &mut self,
+        text: &str,
+        name: &str,
+        arguments: &[(usize, usize)],
+        open: usize,
+    ) -> Result<Done, Fault> {
+        let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
+            return Err(Report::with(
+                catalogue::UNKNOWN_STATEMENT,
+                format!("prepared statement \"{name}\" does not exist"),
+            )
+            .into());
+        };
+        let snapshot = self.database.snapshot().clone();
+        let plan = self.prepared_plan(&prepared);
+        let arguments: Vec<_> =
+            arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
+        let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
+        let shard = match &plan.kind {
+            PlanKind::Sharded(sharded) => {
+                let values = Values {
+                    text: prepared.text.as_bytes(),
+                    lexed: &prepared.lexed,
+                    parameters: Parameters::Arguments(&arguments),
+                };
+                match route::resolve(sharded, &values, &snapshot.topology)? {
+                    Route::One(shard) => shard,
+                    _ => return Err(execute_over_shards().into()),
+                }
+            }
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
+            PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
+                snapshot.topology.default_shard
+            }
+            _ => return Err(execute_over_shards().into()),
+        };
+        self.admit(&[shard], reach)?;
+        let mut held = self.hold(&snapshot, shard).await?;
+        let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
+        if !held.conn().statements.touch(id) {
+            if let Some(gone) = held.conn().statements.add(id) {
+                held.conn().housekeep(&format!("DEALLOCATE {}", gone.name())).await.ok();
+            }
+            let sql = match held.opening.take() {
+                Some(opening) => format!("{opening};{}", prepare_text(&prepared)),
+                None => prepare_text(&prepared),
+            };
+            if let Err(error) = held.conn().housekeep(&sql).await {
+                held.conn().statements.remove(id);
+                return Err(super::hold::lost(&error, false).into());
+            }
+        }
+        let mut out = BytesMut::new();
+        let rest = text.get(open..).unwrap_or_default();
+        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
+        let answer = self.relay_simple(held, &out, reach, false).await?;
+        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
+    }
+
+    fn deallocate(&mut self, which: &Which) -> Result<Done, Fault> {
+        let tag = match which {
+            Which::All => {
+                self.statements.retain(|name, _| name.is_empty());
+                "DEALLOCATE ALL"
+            }
+            Which::Name(name) => {
+                if self.statements.remove(name.as_bytes()).is_none() {
+                    return Err(Report::with(
+                        catalogue::UNKNOWN_STATEMENT,
+                        format!("prepared statement \"{name}\" does not exist"),
+                    )
+                    .into());
+                }
+                "DEALLOCATE"
+            }
+        };
+        build::command_complete(&mut self.client.out, tag);
+        Ok(Done::Open)
+    }
+
+    /// DECLARE: the cursor is where its query runs.
+    async fn declare(
+        &mut self,
+        text: &str,
+        frame: Option<&[u8]>,
+        name: &str,
+        hold: bool,
+        query_at: usize,
+    ) -> Result<Done, Fault> {
+        let query = text.get(query_at..).unwrap_or_default();
+        let mut lexed = Lexed::default();
+        lex(query.as_bytes(), &mut lexed);
+        let plan = self.plan(query, &mut lexed);
+        let snapshot = self.database.snapshot().clone();
+        let shard = match &plan.kind {
+            PlanKind::Sharded(sharded) => {
+                let values = Values { text: query.as_bytes(), lexed: &lexed, parameters: Parameters::None };
+                match route::resolve(sharded, &values, &snapshot.topology)? {
+                    Route::One(shard) => shard,
+                    _ => {
+                        return Err(Report::new(catalogue::MANY_SHARDS)
+                            .detail("a cursor over several shards")
+                            .hint("Give the shard key in the cursor's query.")
+                            .into());
+                    }
+                }
+            }
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
+            _ => {
+                let default = snapshot.topology.default_shard;
+                self.txn.as_ref().filter(|_| matches!(plan.kind, PlanKind::Anywhere)).map_or(default, |txn| txn.any(default))
+            }
+        };
+        if hold {
+            self.pin("WITH HOLD cursor");
+        }
+        let done = self.on_shard(shard, text, frame, Reach::Read).await?;
+        if let Some(txn) = &mut self.txn {
+            txn.cursors.push((name.to_owned(), shard));
+        }
+        Ok(done)
+    }
+
+    /// FETCH, MOVE, CLOSE: where the cursor is.
+    async fn at_cursor(&mut self, text: &str, frame: Option<&[u8]>, cursor: &str) -> Result<Done, Fault> {
+        let known = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
+        match known.map(|(_, shard)| *shard).or(self.pins.first().map(|pin| pin.shard)) {
+            Some(shard) => self.on_shard(shard, text, frame, Reach::Nothing).await,
+            None => self.anywhere(text, frame, Reach::Nothing).await,
+        }
+    }
+
+    /// `pgring.shard` is for admin users, and names a shard.
+    fn check_shard_setting(&self, name: &str, value: Option<&str>) -> Result<(), Fault> {
+        let Some(shard) = value.filter(|shard| name == "shard" && !shard.is_empty()) else { return Ok(()) };
+        if !self.user.admin {
+            return Err(Report::with(catalogue::NOT_PERMITTED, "permission denied to set parameter \"pgring.shard\"")
+                .into());
+        }
+        if self.database.snapshot().topology.shard_by_name(shard).is_none() {
+            return Err(Report::with(catalogue::UNKNOWN_OBJECT, format!("shard \"{shard}\" does not exist")).into());
+        }
+        Ok(())
+    }
+}
+
+fn execute_over_shards() -> Report {
+    Report::new(catalogue::MANY_SHARDS)
+        .detail("EXECUTE of a statement that does not go to one server")
+        .hint("Send the statement itself, or prepare it by the extended protocol.")
+}
+
+/// A column of type text.
+pub(super) fn text_field(name: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        table_oid: 0,
+        column: 0,
+        type_oid: 25,
+        type_size: -1,
+        type_modifier: -1,
+        format: 0,
+    }
+}
+
+fn prepare_text(prepared: &Prepared) -> String {
+    let name = prepared.id.map(|id| id.name()).unwrap_or_default();
+    match &prepared.declared {
+        Declared::Text(types) if !types.trim().is_empty() => format!("PREPARE {name} ({types}) AS {}", prepared.text),
+        _ => format!("PREPARE {name} AS {}", prepared.text),
+    }
+}
+
+/// An argument of EXECUTE, if it is a plain literal.
+fn argument(text: &str) -> Argument {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("null") {
+        return Argument::Null;
+    }
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits.trim_start()),
+        None => ("", text),
+    };
+    let mut lexed = Lexed::default();
+    lex(digits.as_bytes(), &mut lexed);
+    let (true, [slot]) = (lexed.certain, lexed.slots.as_slice()) else { return Argument::Expression };
+    if lexed.shape.len() != 1 {
+        return Argument::Expression;
+    }
+    match (slot.kind, literal_text(slot.kind, digits.as_bytes())) {
+        (SlotKind::Integer, Some(digits)) => Argument::Number(format!("{sign}{digits}")),
+        (SlotKind::String | SlotKind::EscapeString | SlotKind::DollarString, Some(text)) if sign.is_empty() => {
+            Argument::Text(text.into_owned())
+        }
+        _ => Argument::Expression,
+    }
+}

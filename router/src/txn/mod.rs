@@ -1,0 +1,200 @@
+//! Txn: a client's transaction: on which backends it is open, what its first statement decided, how it ends.
+//! Never: SQL of its own beyond BEGIN, COMMIT and ROLLBACK.
+//!
+//! For now one shard may be written, and the first statement that reaches rows decides which shards the transaction
+//! may touch at all; a change of schema takes in every shard.
+
+use crate::{
+    error::{Report, catalogue},
+    pool::{Checkout, profile::Profile},
+};
+use pgring_config::ids::ShardIndex;
+use std::sync::Arc;
+
+/// What a statement does with the shards it reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Touches no row of a table: decides nothing.
+    Nothing,
+    /// Reads.
+    Read,
+    /// May write.
+    Write,
+    /// Changes the schema on every shard.
+    Schema,
+}
+
+/// A backend on which the transaction is open.
+#[derive(Debug)]
+pub struct Participant {
+    /// The shard.
+    pub shard: ShardIndex,
+    /// The backend.
+    pub checkout: Checkout,
+    /// The backend's profile before the transaction.
+    pub profile: Arc<Profile>,
+}
+
+/// A savepoint, and what ROLLBACK TO it goes back to.
+#[derive(Debug)]
+pub struct Savepoint {
+    /// Its name.
+    pub name: String,
+    settings: Arc<Profile>,
+    prefix: usize,
+}
+
+/// A transaction block.
+#[derive(Debug)]
+pub struct Txn {
+    /// The client's BEGIN.
+    pub begin: String,
+    /// SET LOCAL and SAVEPOINT so far: repeated on shards that join.
+    pub prefix: Vec<String>,
+    /// Where it is open.
+    pub participants: Vec<Participant>,
+    /// REPEATABLE READ or SERIALIZABLE.
+    pub one_snapshot: bool,
+    /// A statement failed: only its end is possible.
+    pub failed: bool,
+    /// The session's settings before it.
+    pub settings: Arc<Profile>,
+    /// Open savepoints.
+    pub savepoints: Vec<Savepoint>,
+    /// Cursors and where they are.
+    pub cursors: Vec<(String, ShardIndex)>,
+    /// The schema was changed in it.
+    pub schema_changed: bool,
+    decided: Option<Vec<ShardIndex>>,
+    writer: Option<ShardIndex>,
+}
+
+impl Txn {
+    /// A transaction that is not open anywhere yet.
+    pub fn new(begin: String, one_snapshot: bool, settings: Arc<Profile>) -> Self {
+        Self {
+            begin,
+            prefix: Vec::new(),
+            participants: Vec::new(),
+            one_snapshot,
+            failed: false,
+            settings,
+            savepoints: Vec::new(),
+            cursors: Vec::new(),
+            schema_changed: false,
+            decided: None,
+            writer: None,
+        }
+    }
+
+    /// A transaction that a statement opened on this backend by itself.
+    pub fn adopted(participant: Participant, reach: Reach, settings: Arc<Profile>) -> Self {
+        let mut txn = Self::new("BEGIN".into(), false, settings);
+        txn.decided = Some(vec![participant.shard]);
+        if reach != Reach::Read {
+            txn.writer = Some(participant.shard);
+        }
+        txn.participants.push(participant);
+        txn
+    }
+
+    /// Decides whether a statement may reach these shards.
+    ///
+    /// # Errors
+    /// 0A000 if it would take in a shard that the first statement did not.
+    pub fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Report> {
+        if reach == Reach::Nothing {
+            return Ok(());
+        }
+        if self.one_snapshot && shards.len() > 1 && reach != Reach::Schema {
+            return Err(Report::new(catalogue::SECOND_SHARD)
+                .detail("the shards' snapshots would not be one")
+                .hint("Use READ COMMITTED for statements over several shards."));
+        }
+        match &mut self.decided {
+            Some(decided) if reach != Reach::Schema => {
+                if shards.iter().any(|shard| !decided.contains(shard)) {
+                    return Err(second_shard());
+                }
+            }
+            decided => *decided = Some(shards.to_vec()),
+        }
+        if reach == Reach::Write {
+            if shards.iter().any(|shard| *self.writer.get_or_insert(*shard) != *shard) {
+                return Err(second_shard());
+            }
+        }
+        Ok(())
+    }
+
+    /// The shard for a statement that any server can answer.
+    pub fn any(&self, preferred: ShardIndex) -> ShardIndex {
+        let decided = self.decided.iter().flatten().copied();
+        let mut open = self.participants.iter().map(|participant| participant.shard).chain(decided).peekable();
+        let first = open.peek().copied().unwrap_or(preferred);
+        if open.any(|shard| shard == preferred) { preferred } else { first }
+    }
+
+    /// It is open on this shard, or may be.
+    pub fn includes(&self, shard: ShardIndex) -> bool {
+        self.participants.iter().any(|participant| participant.shard == shard)
+            || self.decided.as_ref().is_none_or(|decided| decided.contains(&shard))
+    }
+
+    /// Takes out the backend of a shard.
+    pub fn take(&mut self, shard: ShardIndex) -> Option<Participant> {
+        let at = self.participants.iter().position(|participant| participant.shard == shard)?;
+        Some(self.participants.swap_remove(at))
+    }
+
+    /// Brings the participant that decides to the front: the writer, else any.
+    pub fn order_for_commit(&mut self) {
+        let writer = self.writer;
+        self.participants.sort_by_key(|participant| (Some(participant.shard) != writer, participant.shard));
+    }
+
+    /// Opens a savepoint.
+    pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>) {
+        self.savepoints.push(Savepoint { name: name.to_owned(), settings, prefix: self.prefix.len() });
+        self.prefix.push(text.to_owned());
+    }
+
+    /// Goes back to a savepoint: the session's settings at it.
+    pub fn rollback_to(&mut self, name: &str) -> Option<Arc<Profile>> {
+        let at = self.savepoints.iter().rposition(|savepoint| savepoint.name == name)?;
+        self.savepoints.truncate(at + 1);
+        let savepoint = self.savepoints.last()?;
+        self.prefix.truncate(savepoint.prefix + 1);
+        self.failed = false;
+        Some(savepoint.settings.clone())
+    }
+
+    /// Releases a savepoint and those after it. What was set since stays.
+    pub fn release(&mut self, name: &str, text: &str) {
+        if let Some(at) = self.savepoints.iter().rposition(|savepoint| savepoint.name == name) {
+            self.savepoints.truncate(at);
+            self.prefix.push(text.to_owned());
+        }
+    }
+
+    /// There is a savepoint of this name.
+    pub fn has_savepoint(&self, name: &str) -> bool {
+        self.savepoints.iter().any(|savepoint| savepoint.name == name)
+    }
+
+    /// BEGIN and what follows it, for a shard that joins.
+    pub fn opening(&self) -> String {
+        let mut sql = self.begin.clone();
+        for text in &self.prefix {
+            sql.push(';');
+            sql.push_str(text);
+        }
+        sql
+    }
+}
+
+fn second_shard() -> Report {
+    Report::new(catalogue::SECOND_SHARD)
+        .detail("the transaction's first statement decided its shards, and this statement reaches another")
+        .hint("Run the statements in transactions of their own.")
+}
