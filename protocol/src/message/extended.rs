@@ -49,6 +49,7 @@ impl<'a> Parse<'a> {
     ///
     /// # Errors
     /// [`MessageError`] (SQLSTATE 08P01).
+    #[expect(clippy::self_named_constructors, reason = "the readers of all messages have this name")]
     pub fn parse(body: &'a [u8]) -> Result<Self, MessageError> {
         let mut reader = Reader::new(body);
         let (name, sql) = (reader.cstr()?, reader.cstr()?);
