@@ -128,3 +128,6 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(MessageError::Trailing) }
     }
 }
+
+#[cfg(test)]
+mod tests;
