@@ -3,5 +3,7 @@
 
 pub mod ids;
 pub mod key;
+pub mod settings;
 pub mod tables;
 pub mod topology;
+pub mod units;
