@@ -8,3 +8,5 @@ pub mod ring;
 pub mod arcs;
 pub mod tables;
 pub mod topology;
+pub mod error;
+pub mod catalog;
