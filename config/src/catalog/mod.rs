@@ -1,0 +1,80 @@
+//! Catalog: the topology as PostgreSQL keeps it, in schema `pgring` of the catalog database. In: changes that an
+//! admin or a CREATE TABLE asks for. Out: [`Topology`] snapshots, and word of changes. Never: the data path, a
+//! client, a snapshot of its own (the router swaps them).
+//!
+//! Every change is one transaction that holds the lock of the one row of `pgring.epoch`, so changes come one
+//! after the other; it raises `epoch` (who owns what, which shards) or `tables_version` (tables and groups) and
+//! sends `NOTIFY pgring_topology`.
+
+mod dial;
+mod epoch;
+mod groups;
+pub mod identity;
+mod load;
+mod migrate;
+pub mod shards;
+pub mod tables;
+pub mod watch;
+
+use crate::error::CatalogError;
+use deadpool_postgres::{Object, Pool};
+use std::sync::Arc;
+use tokio_postgres::Config;
+
+#[allow(unused_imports, reason = "for the documentation")]
+use crate::topology::Topology;
+
+/// The catalog of one database. Cloning it shares its connections (at most 4).
+#[derive(Clone)]
+pub struct Catalog {
+    pool: Pool,
+    config: Config,
+    cluster: Arc<str>,
+    database: Arc<str>,
+}
+
+/// Whether a command changed anything: saying the same again does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The catalog is different now, and routers were told.
+    Changed,
+    /// It was so already.
+    Unchanged,
+}
+
+impl Catalog {
+    /// Opens the catalog of `database` in `cluster` and makes sure that it answers.
+    ///
+    /// # Errors
+    /// [`CatalogError::Connection`], [`CatalogError::Unreachable`].
+    pub async fn open(connection: &str, cluster: &str, database: &str) -> Result<Self, CatalogError> {
+        let config = dial::read(connection).map_err(CatalogError::Connection)?;
+        let pool = dial::pool(config.clone());
+        let catalog = Self { pool, config, cluster: cluster.into(), database: database.into() };
+        drop(catalog.client().await?);
+        Ok(catalog)
+    }
+
+    /// Tells every router that tables, columns, types or functions changed, so that it reads the schema again.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn notify_schema(&self) -> Result<(), CatalogError> {
+        Ok(self.client().await?.batch_execute("NOTIFY pgring_schema").await?)
+    }
+
+    /// Writes down who said what and what came of it. Both texts are kept as they are: secrets must be taken out
+    /// before.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn audit(&self, user: &str, command: &str, result: &str) -> Result<(), CatalogError> {
+        const INSERT: &str = "INSERT INTO pgring.audit (username, command, result) VALUES ($1, $2, $3)";
+        self.client().await?.execute(INSERT, &[&user, &command, &result]).await?;
+        Ok(())
+    }
+
+    async fn client(&self) -> Result<Object, CatalogError> {
+        self.pool.get().await.map_err(|error| CatalogError::Unreachable(Box::new(error)))
+    }
+}
