@@ -1,6 +1,9 @@
 //! Merge: many streams of rows become one. In: rows of the shards as they came off the wire, a [`Merge`].
 //! Out: rows of the answer. Never: a socket, a shard's name, a guess about a type it does not know.
 
+mod aggregate;
+mod calendar;
+mod float;
 mod group;
 mod numeric;
 mod row;
