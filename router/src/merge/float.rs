@@ -3,6 +3,9 @@
 
 use num_bigint::BigUint;
 
+/// Digits that tell any two floats apart.
+const MOST_DIGITS: usize = 17;
+
 /// The text of a float8.
 pub(super) fn float8(number: f64) -> String {
     if let Some(text) = special(number) {
@@ -11,12 +14,8 @@ pub(super) fn float8(number: f64) -> String {
     let shortest = format!("{:e}", number.abs());
     let bits = number.abs().to_bits();
     let binary = binary(bits >> 52, bits & ((1 << 52) - 1), 52, 1075);
-    // PostgreSQL takes no digits that lie exactly between two floats, where the reader's rounding would decide.
-    let exact = if halfway(&shortest, binary) {
-        longer(&shortest, |digits| format!("{:.digits$e}", number.abs()))
-    } else {
-        shortest
-    };
+    let number_again = |text: &str| text.parse() == Ok(number.abs());
+    let exact = strictly(shortest, binary, |behind| format!("{:.behind$e}", number.abs()), number_again);
     notation(number.is_sign_negative(), &exact, 15)
 }
 
@@ -28,11 +27,8 @@ pub(super) fn float4(number: f32) -> String {
     let shortest = format!("{:e}", number.abs());
     let bits = u64::from(number.abs().to_bits());
     let binary = binary(bits >> 23, bits & ((1 << 23) - 1), 23, 150);
-    let exact = if halfway(&shortest, binary) {
-        longer(&shortest, |digits| format!("{:.digits$e}", number.abs()))
-    } else {
-        shortest
-    };
+    let number_again = |text: &str| text.parse() == Ok(number.abs());
+    let exact = strictly(shortest, binary, |behind| format!("{:.behind$e}", number.abs()), number_again);
     notation(number.is_sign_negative(), &exact, 6)
 }
 
@@ -46,10 +42,21 @@ fn special(number: f64) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// One digit more than `shortest` has.
-fn longer(shortest: &str, print: impl Fn(usize) -> String) -> String {
-    let (mantissa, _) = parts(shortest);
-    print(mantissa.len())
+/// The shortest digits that lie strictly nearer to the float than to its neighbours, the nearest of them, the even one
+/// of two as near. (PostgreSQL takes none that lie exactly between two floats, where the reader's rounding would
+/// decide.) `shortest` may lie there, or be the odd one.
+fn strictly(
+    shortest: String,
+    binary: Binary,
+    print: impl Fn(usize) -> String,
+    is_same: impl Fn(&str) -> bool,
+) -> String {
+    let fits = |text: &String| is_same(text) && !halfway(text, binary);
+    let behind_point = parts(&shortest).0.len() - 1;
+    let nearest = Some(print(behind_point)).filter(fits);
+    let other = || Some(shortest.clone()).filter(fits);
+    let longer = || (behind_point + 1..MOST_DIGITS).map(&print).find(fits);
+    nearest.or_else(other).or_else(longer).unwrap_or(shortest)
 }
 
 /// Digits without the point, and the power of ten of the first.

@@ -128,10 +128,10 @@ impl Groups {
     fn take_in(&mut self, place: usize, values: &[Option<&[u8]>]) -> Result<(), MergeError> {
         for (cell, slot) in self.cells.iter().zip(&mut self.groups[place]) {
             match (cell, slot) {
-                (Cell::First { column, one_spelling: true }, Slot::First(first)) => {
-                    if first.as_deref() != values[*column] {
-                        return Err(MergeError::AmbiguousKey { column: self.input[*column].name.clone() });
-                    }
+                (Cell::First { column, one_spelling: true }, Slot::First(first))
+                    if first.as_deref() != values[*column] =>
+                {
+                    return Err(MergeError::AmbiguousKey { column: self.input[*column].name.clone() });
                 }
                 (Cell::Aggregate { column, combine }, Slot::Aggregate(state)) => {
                     let before = state.size();

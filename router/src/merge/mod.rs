@@ -9,6 +9,8 @@ mod numeric;
 mod row;
 mod sorted;
 pub mod tag;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::cmp::Ordering;
