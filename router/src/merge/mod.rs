@@ -35,8 +35,9 @@ pub struct Merge {
     pub limit: Option<Source>,
     /// Rows left out first.
     pub offset: Option<Source>,
-    /// The type of each sort column must be orderable without a collation; those columns (input indexes) whose
-    /// collation is known to order by bytes are listed here.
+    /// The type of each column that is sorted by, or whose min or max is taken, must be orderable without a collation;
+    /// those columns (input indexes) whose collation is known to order by bytes are listed here. Columns that are only
+    /// grouped by need not be: the planner vouches that their collation is deterministic (equal text, equal bytes).
     pub byte_ordered: Vec<usize>,
 }
 
