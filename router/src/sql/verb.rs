@@ -1,6 +1,8 @@
 //! Verb: statements about transactions, the session, cursors and two-phase commit, known by their keywords.
 //! In: one statement. Out: the verb. Never: parses queries, judges syntax (what is not exactly understood is no verb).
 
+use super::words::{Token, Words, fold, is_reserved, skip_blanks};
+
 /// A transaction's isolation level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -184,17 +186,552 @@ pub enum Verb {
     Checkpoint,
 }
 
-/// Recognises a statement (without its semicolon). None: it is no such statement, or is not exactly understood and
-/// PostgreSQL should judge it.
-pub fn recognise(statement: &str) -> Option<Verb> {
-    match first_word(statement) {
-        "CHECKPOINT" if statement.len() == 10 => Some(Verb::Checkpoint),
-        _ => None,
-    }
-}
+/// Words that begin statements; [`first_word`] answers with one of them.
+const FIRST_WORDS: &[&str] = &[
+    "ABORT",
+    "ALTER",
+    "ANALYSE",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "CHECKPOINT",
+    "CLOSE",
+    "CLUSTER",
+    "COMMENT",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "DEALLOCATE",
+    "DECLARE",
+    "DELETE",
+    "DISCARD",
+    "DO",
+    "DROP",
+    "END",
+    "EXECUTE",
+    "EXPLAIN",
+    "FETCH",
+    "GRANT",
+    "IMPORT",
+    "INSERT",
+    "LISTEN",
+    "LOAD",
+    "LOCK",
+    "MERGE",
+    "MOVE",
+    "NOTIFY",
+    "PREPARE",
+    "REASSIGN",
+    "REFRESH",
+    "REINDEX",
+    "RELEASE",
+    "RESET",
+    "REVOKE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SECURITY",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "START",
+    "TABLE",
+    "TRUNCATE",
+    "UNLISTEN",
+    "UPDATE",
+    "VACUUM",
+    "VALUES",
+    "WITH",
+];
 
 /// The statement's first word in upper case, for a quick dispatch; `(` for an opening parenthesis; empty if it is no
 /// word that begins a statement of SQL.
 pub fn first_word(statement: &str) -> &'static str {
-    if statement.eq_ignore_ascii_case("checkpoint") { "CHECKPOINT" } else { "" }
+    let bytes = statement.as_bytes();
+    let start = skip_blanks(bytes, 0);
+    let rest = bytes.get(start..).unwrap_or_default();
+    if rest.first() == Some(&b'(') {
+        return "(";
+    }
+    let length = super::fingerprint::word_end(bytes, start) - start;
+    let word = rest.get(..length).unwrap_or_default();
+    FIRST_WORDS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word)).copied().unwrap_or("")
 }
+
+/// Recognises a statement (without its semicolon). None: it is no such statement, or is not exactly understood and
+/// PostgreSQL should judge it.
+pub fn recognise(statement: &str) -> Option<Verb> {
+    let reader = reader(first_word(statement))?;
+    let mut words = Words::new(statement);
+    words.advance();
+    let verb = reader(&mut words)?;
+    let takes_the_rest = matches!(verb, Verb::Prepare { .. } | Verb::Declare { .. });
+    (takes_the_rest || words.is_finished()).then_some(verb)
+}
+
+/// Reads what follows a verb's first word.
+type Reader = fn(&mut Words<'_>) -> Option<Verb>;
+
+fn reader(first_word: &str) -> Option<Reader> {
+    Some(match first_word {
+        "BEGIN" => begin,
+        "START" => start,
+        "COMMIT" => commit,
+        "END" => end,
+        "ROLLBACK" => rollback,
+        "ABORT" => abort,
+        "SAVEPOINT" => |words| words.name().map(Verb::Savepoint),
+        "RELEASE" => |words| savepoint_name(words).map(Verb::Release),
+        "SET" => set,
+        "RESET" => |words| setting(words).map(Verb::Reset),
+        "SHOW" => |words| setting(words).map(Verb::Show),
+        "DISCARD" => discard,
+        "PREPARE" => prepare,
+        "EXECUTE" => execute,
+        "DEALLOCATE" => deallocate,
+        "DECLARE" => declare,
+        "FETCH" => |words| fetch(words, false),
+        "MOVE" => |words| fetch(words, true),
+        "CLOSE" => |words| name_or_all(words).map(Verb::CloseCursor),
+        "LISTEN" => |words| words.name().map(Verb::Listen),
+        "UNLISTEN" => unlisten,
+        "NOTIFY" => notify,
+        "LOAD" => |words| words.string().map(|_| Verb::Load),
+        "CHECKPOINT" => |_| Some(Verb::Checkpoint),
+        _ => return None,
+    })
+}
+
+/// Transaction modes; None: not said.
+#[derive(Default)]
+struct Modes {
+    isolation: Option<Isolation>,
+    read_only: Option<bool>,
+    deferrable: Option<bool>,
+}
+
+/// Reads modes up to the end, commas between them or not; the last of a kind counts.
+fn modes(words: &mut Words<'_>) -> Option<Modes> {
+    let mut modes = Modes::default();
+    while !words.is_finished() {
+        if words.words(&["isolation", "level"]) {
+            modes.isolation = Some(isolation(words)?);
+        } else if words.word("read") {
+            modes.read_only = Some(words.one_of(&["write", "only"])? == 1);
+        } else if words.words(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else if words.word("deferrable") {
+            modes.deferrable = Some(true);
+        } else {
+            return None;
+        }
+        if words.symbol(',') && words.is_finished() {
+            return None;
+        }
+    }
+    Some(modes)
+}
+
+fn isolation(words: &mut Words<'_>) -> Option<Isolation> {
+    Some(match words.one_of(&["serializable", "repeatable", "read"])? {
+        0 => Isolation::Serializable,
+        1 if words.word("read") => Isolation::RepeatableRead,
+        2 => match words.one_of(&["committed", "uncommitted"])? {
+            0 => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        },
+        _ => return None,
+    })
+}
+
+fn begin(words: &mut Words<'_>) -> Option<Verb> {
+    words.one_of(&["work", "transaction"]);
+    begin_with(words)
+}
+
+fn start(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("transaction") { begin_with(words) } else { None }
+}
+
+fn begin_with(words: &mut Words<'_>) -> Option<Verb> {
+    let Modes { isolation, read_only, deferrable } = modes(words)?;
+    Some(Verb::Begin { isolation, read_only, deferrable })
+}
+
+/// `[AND [NO] CHAIN]`
+fn chain(words: &mut Words<'_>) -> Option<bool> {
+    if !words.word("and") {
+        return Some(false);
+    }
+    let no = words.word("no");
+    words.word("chain").then_some(!no)
+}
+
+fn commit(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("prepared") { words.string().map(Verb::CommitPrepared) } else { end(words) }
+}
+
+fn end(words: &mut Words<'_>) -> Option<Verb> {
+    words.one_of(&["work", "transaction"]);
+    chain(words).map(|chain| Verb::Commit { chain })
+}
+
+fn rollback(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("prepared") {
+        return words.string().map(Verb::RollbackPrepared);
+    }
+    words.one_of(&["work", "transaction"]);
+    if words.word("to") {
+        return savepoint_name(words).map(Verb::RollbackTo);
+    }
+    chain(words).map(|chain| Verb::Rollback { chain })
+}
+
+fn abort(words: &mut Words<'_>) -> Option<Verb> {
+    words.one_of(&["work", "transaction"]);
+    chain(words).map(|chain| Verb::Rollback { chain })
+}
+
+/// `[SAVEPOINT] name`; a savepoint may be named so as well.
+fn savepoint_name(words: &mut Words<'_>) -> Option<String> {
+    let said = words.word("savepoint");
+    if said && words.is_finished() {
+        return Some("savepoint".to_owned());
+    }
+    words.name()
+}
+
+fn name_or_all(words: &mut Words<'_>) -> Option<Which> {
+    if words.word("all") { Some(Which::All) } else { words.name().map(Which::Name) }
+}
+
+fn set(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("constraints") {
+        return set_constraints(words);
+    }
+    if words.words(&["session", "characteristics", "as", "transaction"]) {
+        let Modes { isolation, read_only, deferrable } = some_modes(words)?;
+        return Some(Verb::SetSessionCharacteristics { isolation, read_only, deferrable });
+    }
+    let scope = if words.word("local") {
+        SetScope::Local
+    } else {
+        let mut ahead = words.clone();
+        if ahead.word("session") && !ahead.is_word("authorization") && !is_assignment(&ahead) {
+            *words = ahead;
+        }
+        SetScope::Session
+    };
+    if words.word("transaction") {
+        return set_transaction(words);
+    }
+    let (name, value) = set_special(words).unwrap_or_else(|| set_plain(words))?;
+    Some(Verb::Set { scope, name, value })
+}
+
+/// Whether `=`, TO, FROM or a dot is ahead: the word before is a setting's name.
+fn is_assignment(words: &Words<'_>) -> bool {
+    words.is_word("to") || words.is_word("from") || matches!(words.peek(), Token::Symbol('=' | '.'))
+}
+
+fn some_modes(words: &mut Words<'_>) -> Option<Modes> {
+    if words.is_finished() { None } else { modes(words) }
+}
+
+fn set_transaction(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("snapshot") {
+        let snapshot = Some(words.string()?);
+        return Some(Verb::SetTransaction { isolation: None, read_only: None, deferrable: None, snapshot });
+    }
+    let Modes { isolation, read_only, deferrable } = some_modes(words)?;
+    Some(Verb::SetTransaction { isolation, read_only, deferrable, snapshot: None })
+}
+
+fn set_constraints(words: &mut Words<'_>) -> Option<Verb> {
+    if !words.word("all") {
+        qualified_name(words)?;
+        while words.symbol(',') {
+            qualified_name(words)?;
+        }
+    }
+    words.one_of(&["deferred", "immediate"]).map(|_| Verb::SetConstraints)
+}
+
+fn qualified_name(words: &mut Words<'_>) -> Option<()> {
+    words.name()?;
+    while words.symbol('.') {
+        words.name()?;
+    }
+    Some(())
+}
+
+/// The forms of SET that have a grammar of their own; the outer None: it is none of them.
+fn set_special(words: &mut Words<'_>) -> Option<Option<(String, SetValue)>> {
+    let one = |value: Option<String>| value.map(|value| SetValue::Values(vec![value]));
+    let mut ahead = words.clone();
+    let word = ahead.one_of(&["time", "names", "schema", "role", "session", "xml"])?;
+    if is_assignment(&ahead) {
+        return None;
+    }
+    *words = ahead;
+    let (name, value) = match word {
+        0 if words.word("zone") => ("timezone", time_zone(words)),
+        1 if words.is_finished() || words.word("default") => ("client_encoding", Some(SetValue::Default)),
+        1 => ("client_encoding", one(words.string())),
+        2 => ("search_path", one(words.string())),
+        3 => ("role", one(words.string().or_else(|| nonreserved(words)))),
+        4 if words.word("authorization") => ("session_authorization", session_authorization(words)),
+        5 if words.word("option") => {
+            let value = words.one_of(&["document", "content"]);
+            ("xmloption", one(value.map(|value| if value == 0 { "document" } else { "content" }.to_owned())))
+        }
+        _ => return Some(None),
+    };
+    Some(value.map(|value| (name.to_owned(), value)))
+}
+
+fn session_authorization(words: &mut Words<'_>) -> Option<SetValue> {
+    if words.word("default") {
+        return Some(SetValue::Default);
+    }
+    words.string().or_else(|| nonreserved(words)).map(|role| SetValue::Values(vec![role]))
+}
+
+fn time_zone(words: &mut Words<'_>) -> Option<SetValue> {
+    if words.one_of(&["default", "local"]).is_some() {
+        return Some(SetValue::Default);
+    }
+    if words.word("interval") {
+        let interval = words.string()?;
+        if words.word("hour") && words.word("to") && !words.word("minute") {
+            return None;
+        }
+        return Some(SetValue::Values(vec![format!("INTERVAL '{}'", interval.replace('\'', "''"))]));
+    }
+    let zone = words.string().or_else(|| words.number()).or_else(|| words.name())?;
+    Some(SetValue::Values(vec![zone]))
+}
+
+fn set_plain(words: &mut Words<'_>) -> Option<(String, SetValue)> {
+    let name = setting_name(words)?;
+    if words.words(&["from", "current"]) {
+        return Some((name, SetValue::FromCurrent));
+    }
+    if !words.symbol('=') && !words.word("to") {
+        return None;
+    }
+    if words.word("default") {
+        return Some((name, SetValue::Default));
+    }
+    let mut values = vec![set_value(words)?];
+    while words.symbol(',') {
+        values.push(set_value(words)?);
+    }
+    Some((name, SetValue::Values(values)))
+}
+
+/// One value of a list: a string, a number, TRUE, FALSE, ON, or a word that is not reserved.
+fn set_value(words: &mut Words<'_>) -> Option<String> {
+    const BOOLEANS: [&str; 3] = ["true", "false", "on"];
+    if let Some(word) = words.one_of(&BOOLEANS) {
+        return BOOLEANS.get(word).map(|word| (*word).to_owned());
+    }
+    words.string().or_else(|| words.number()).or_else(|| nonreserved(words))
+}
+
+/// A word where a string could stand too: names of types and functions are allowed.
+fn nonreserved(words: &mut Words<'_>) -> Option<String> {
+    const ALLOWED: &[&str] = &[
+        "authorization",
+        "binary",
+        "collation",
+        "concurrently",
+        "cross",
+        "current_schema",
+        "freeze",
+        "full",
+        "ilike",
+        "inner",
+        "is",
+        "isnull",
+        "join",
+        "left",
+        "like",
+        "natural",
+        "notnull",
+        "outer",
+        "overlaps",
+        "right",
+        "similar",
+        "tablesample",
+        "verbose",
+    ];
+    let word = match words.peek() {
+        Token::Word(word) => fold(word),
+        Token::Quoted(name) => name.clone(),
+        _ => return None,
+    };
+    let quoted = matches!(words.peek(), Token::Quoted(_));
+    if !quoted && is_reserved(&word) && !ALLOWED.contains(&word.as_str()) {
+        return None;
+    }
+    words.advance();
+    Some(word)
+}
+
+/// A setting's name with its dots, lower-cased (settings are known by name whatever the case, quoted or not).
+fn setting_name(words: &mut Words<'_>) -> Option<String> {
+    let mut name = words.name()?;
+    while words.symbol('.') {
+        name.push('.');
+        name.push_str(&words.name()?);
+    }
+    Some(name.to_ascii_lowercase())
+}
+
+/// What RESET and SHOW name.
+fn setting(words: &mut Words<'_>) -> Option<Which> {
+    for (form, name) in [
+        (["time", "zone"].as_slice(), "timezone"),
+        (&["transaction", "isolation", "level"], "transaction_isolation"),
+        (&["session", "authorization"], "session_authorization"),
+    ] {
+        if words.words(form) {
+            return Some(Which::Name(name.to_owned()));
+        }
+    }
+    if words.word("all") { Some(Which::All) } else { setting_name(words).map(Which::Name) }
+}
+
+fn discard(words: &mut Words<'_>) -> Option<Verb> {
+    Some(Verb::Discard(match words.one_of(&["all", "plans", "sequences", "temp", "temporary"])? {
+        0 => Discard::All,
+        1 => Discard::Plans,
+        2 => Discard::Sequences,
+        _ => Discard::Temp,
+    }))
+}
+
+fn prepare(words: &mut Words<'_>) -> Option<Verb> {
+    let mut ahead = words.clone();
+    if ahead.word("transaction") {
+        if let Some(gid) = ahead.string() {
+            *words = ahead;
+            return Some(Verb::PrepareTransaction(gid));
+        }
+    }
+    let name = words.name()?;
+    let types_text = if *words.peek() == Token::Symbol('(') { types(words)? } else { String::new() };
+    if !words.word("as") || words.is_finished() {
+        return None;
+    }
+    Some(Verb::Prepare { name, types_text, statement_at: words.start() })
+}
+
+/// The text between the parentheses ahead; they and what is in them are taken.
+fn types(words: &mut Words<'_>) -> Option<String> {
+    let text = words.text();
+    let open = words.end();
+    let spans = arguments(words)?;
+    let close = words.last_end() - 1;
+    (!spans.is_empty()).then(|| text.get(open..close).map(|types| types.trim().to_owned()))?
+}
+
+fn execute(words: &mut Words<'_>) -> Option<Verb> {
+    let name = words.name()?;
+    if words.is_finished() {
+        return Some(Verb::Execute { name, arguments: Vec::new(), open: words.last_end() });
+    }
+    let open = words.start();
+    let arguments = arguments(words)?;
+    (!arguments.is_empty()).then_some(Verb::Execute { name, arguments, open })
+}
+
+/// The spans of what stands between commas in the parentheses ahead, all of which are taken.
+fn arguments(words: &mut Words<'_>) -> Option<Vec<(usize, usize)>> {
+    let mut spans = Vec::new();
+    if !words.symbol('(') {
+        return None;
+    }
+    let mut depth = 0_u32;
+    let mut start = words.start();
+    loop {
+        let before = words.last_end();
+        match words.advance_any()? {
+            Token::End => return None,
+            Token::Symbol('(' | '[') => depth += 1,
+            Token::Symbol(')') if depth == 0 => {
+                spans.push((start, before));
+                break;
+            }
+            Token::Symbol(')' | ']') => depth = depth.checked_sub(1)?,
+            Token::Symbol(',') if depth == 0 => {
+                spans.push((start, before));
+                start = words.start();
+            }
+            _ => {}
+        }
+    }
+    spans.iter().all(|(start, end)| start < end).then_some(spans)
+}
+
+fn deallocate(words: &mut Words<'_>) -> Option<Verb> {
+    if words.word("prepare") && words.is_finished() {
+        return Some(Verb::Deallocate(Which::Name("prepare".to_owned())));
+    }
+    name_or_all(words).map(Verb::Deallocate)
+}
+
+fn declare(words: &mut Words<'_>) -> Option<Verb> {
+    let name = words.name()?;
+    while words.one_of(&["binary", "insensitive", "asensitive", "scroll"]).is_some() || words.words(&["no", "scroll"]) {
+    }
+    if !words.word("cursor") {
+        return None;
+    }
+    let hold = words.words(&["with", "hold"]);
+    if !hold && !words.words(&["without", "hold"]) && !words.is_word("for") {
+        return None;
+    }
+    if !words.word("for") || words.is_finished() {
+        return None;
+    }
+    Some(Verb::Declare { name, hold, query_at: words.start() })
+}
+
+/// `[direction] [FROM | IN] cursor`
+fn fetch(words: &mut Words<'_>, is_move: bool) -> Option<Verb> {
+    let mut ahead = words.clone();
+    if let Some(cursor) = ahead.name() {
+        if ahead.is_finished() {
+            *words = ahead;
+            return Some(Verb::Fetch { cursor, is_move });
+        }
+    }
+    match words.one_of(&["next", "prior", "first", "last", "absolute", "relative", "forward", "backward", "all"]) {
+        Some(4 | 5) => {
+            words.number()?;
+        }
+        Some(6 | 7) => {
+            let _ = words.word("all") || words.number().is_some();
+        }
+        Some(_) => {}
+        None => {
+            words.number();
+        }
+    }
+    words.one_of(&["from", "in"]);
+    words.name().map(|cursor| Verb::Fetch { cursor, is_move })
+}
+
+fn unlisten(words: &mut Words<'_>) -> Option<Verb> {
+    if words.symbol('*') { Some(Verb::Unlisten(Which::All)) } else { words.name().map(Which::Name).map(Verb::Unlisten) }
+}
+
+fn notify(words: &mut Words<'_>) -> Option<Verb> {
+    let channel = words.name()?;
+    let payload = if words.symbol(',') { words.string()? } else { String::new() };
+    Some(Verb::Notify { channel, payload })
+}
+
+#[cfg(test)]
+mod tests;
