@@ -312,10 +312,10 @@ impl Lexer<'_> {
 
     fn word(&mut self, start: usize) -> usize {
         let end = word_end(self.text, start);
-        if end == start + 1 {
-            if let Some(end) = self.prefixed(start) {
-                return end;
-            }
+        if end == start + 1
+            && let Some(end) = self.prefixed(start)
+        {
+            return end;
         }
         if self.routine != Routine::No && self.depth == 0 {
             self.routine = self.routine.word(self.text.get(start..end).unwrap_or_default());

@@ -613,11 +613,11 @@ fn discard(words: &mut Words<'_>) -> Option<Verb> {
 
 fn prepare(words: &mut Words<'_>) -> Option<Verb> {
     let mut ahead = words.clone();
-    if ahead.word("transaction") {
-        if let Some(gid) = ahead.string() {
-            *words = ahead;
-            return Some(Verb::PrepareTransaction(gid));
-        }
+    if ahead.word("transaction")
+        && let Some(gid) = ahead.string()
+    {
+        *words = ahead;
+        return Some(Verb::PrepareTransaction(gid));
     }
     let name = words.name()?;
     let types_text = if *words.peek() == Token::Symbol('(') { types(words)? } else { String::new() };
@@ -701,11 +701,11 @@ fn declare(words: &mut Words<'_>) -> Option<Verb> {
 /// `[direction] [FROM | IN] cursor`
 fn fetch(words: &mut Words<'_>, is_move: bool) -> Option<Verb> {
     let mut ahead = words.clone();
-    if let Some(cursor) = ahead.name() {
-        if ahead.is_finished() {
-            *words = ahead;
-            return Some(Verb::Fetch { cursor, is_move });
-        }
+    if let Some(cursor) = ahead.name()
+        && ahead.is_finished()
+    {
+        *words = ahead;
+        return Some(Verb::Fetch { cursor, is_move });
     }
     match words.one_of(&["next", "prior", "first", "last", "absolute", "relative", "forward", "backward", "all"]) {
         Some(4 | 5) => {
