@@ -1,6 +1,7 @@
 //! Verb: statements about transactions, the session, cursors and two-phase commit, known by their keywords.
 //! In: one statement. Out: the verb. Never: parses queries, judges syntax (what is not exactly understood is no verb).
 
+use super::fingerprint::scan::word_end;
 use super::words::{Token, Words, fold, is_reserved, skip_blanks};
 
 /// A transaction's isolation level.
@@ -252,7 +253,7 @@ pub fn first_word(statement: &str) -> &'static str {
     if rest.first() == Some(&b'(') {
         return "(";
     }
-    let length = super::fingerprint::word_end(bytes, start) - start;
+    let length = word_end(bytes, start) - start;
     let word = rest.get(..length).unwrap_or_default();
     FIRST_WORDS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word)).copied().unwrap_or("")
 }

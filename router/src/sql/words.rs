@@ -2,8 +2,11 @@
 //! Never: judges a statement, allocates for words and numbers.
 
 use super::fingerprint::{
-    SlotKind, block_comment_end, dollar_string_end, dollar_tag_end, line_comment_end, literal_text, number_at,
-    string_end, string_end_at, word_end,
+    SlotKind, literal_text,
+    scan::{
+        block_comment_end, dollar_string_end, dollar_tag_end, line_comment_end, number_at, string_end, string_end_at,
+        word_end,
+    },
 };
 
 /// Longest name in bytes (PostgreSQL's NAMEDATALEN - 1); longer ones are cut.

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::borrow::Cow;
 
 fn lexed(text: &str) -> Lexed {
     let mut lexed = Lexed::default();
