@@ -142,10 +142,10 @@ enum Routine {
     Head {
         begin: bool,
     },
-    /// In its body: how many END are awaited; `label`: the next word is a name (after AS or a dot).
+    /// In its body; `between`: the last token was ATOMIC or a semicolon, where alone END ends the body (elsewhere it is
+    /// a label or CASE's).
     Body {
-        ends: u32,
-        label: bool,
+        between: bool,
     },
     /// It is none.
     No,
@@ -160,13 +160,10 @@ impl Routine {
             Self::Create if is("or") => Self::CreateOr,
             Self::CreateOr if is("replace") => Self::CreateOrReplace,
             Self::Create | Self::CreateOrReplace if is("function") || is("procedure") => Self::Head { begin: false },
-            Self::Head { begin: true } if is("atomic") => Self::Body { ends: 1, label: false },
+            Self::Head { begin: true } if is("atomic") => Self::Body { between: true },
             Self::Head { .. } => Self::Head { begin: is("begin") },
-            Self::Body { ends, label: true } => Self::Body { ends, label: false },
-            Self::Body { ends, .. } if is("case") || is("begin") => Self::Body { ends: ends + 1, label: false },
-            Self::Body { ends: 1, .. } if is("end") => Self::No,
-            Self::Body { ends, .. } if is("end") => Self::Body { ends: ends - 1, label: false },
-            Self::Body { ends, .. } => Self::Body { ends, label: is("as") },
+            Self::Body { between: true } if is("end") => Self::No,
+            Self::Body { .. } => Self::Body { between: false },
             _ => Self::No,
         }
     }
@@ -175,7 +172,7 @@ impl Routine {
     fn other(self, byte: u8) -> Self {
         match self {
             Self::Head { .. } => Self::Head { begin: false },
-            Self::Body { ends, .. } => Self::Body { ends, label: byte == b'.' },
+            Self::Body { .. } => Self::Body { between: byte == b';' },
             _ => Self::No,
         }
     }

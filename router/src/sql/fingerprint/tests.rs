@@ -91,7 +91,7 @@ fn a_string_on_two_lines_is_one_slot_with_the_first_parts_escapes() {
 #[test]
 fn texts_are_split_into_statements() {
     let function = "CREATE OR REPLACE FUNCTION f(begin int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true \
-                    THEN 1 ELSE 2 END; SELECT 1 AS end, (2) AS \"x\", t.case FROM t; SELECT 3; END";
+                    THEN 1 ELSE 2 END; SELECT 1 AS end, (2) AS \"x\", t.case FROM t; SELECT 3 end; SELECT begin, (4) case; END";
     let both = format!("{function}; SELECT 4");
     let procedure = "create procedure p() begin atomic; insert into t values (1); end";
     let then = format!("{procedure};SELECT 1");
