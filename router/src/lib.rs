@@ -1,6 +1,7 @@
 //! The pgring router: sessions, planner, pools, executors. Modules stand in the order of the floors, the top
 //! first; a module imports only modules further down this list (`tests/floors.rs` keeps it).
 
+pub mod admin;
 pub mod merge;
 pub mod plan;
 pub mod sql;
