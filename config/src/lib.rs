@@ -3,5 +3,8 @@
 
 pub mod ids;
 pub mod key;
+pub mod token;
+pub mod ring;
+pub mod arcs;
 pub mod tables;
 pub mod topology;

@@ -49,6 +49,45 @@ pub struct ShardedTable {
     pub allow_local_unique: bool,
 }
 
+impl ShardedTable {
+    /// Stands for the group of a planned table whose group is not decided before its key type is known: no group
+    /// has this index.
+    pub const UNDECIDED: GroupIndex = GroupIndex(u16::MAX);
+}
+
+/// How a group finds the owner of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By the key's token: arcs of the ring.
+    Hash,
+    /// By ordered ranges of keys.
+    Range,
+    /// Key by key.
+    Directory,
+}
+
+impl Strategy {
+    /// Its word: `hash`, `range`, `directory`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Range => "range",
+            Self::Directory => "directory",
+        }
+    }
+
+    /// The strategy of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Hash, Self::Range, Self::Directory].into_iter().find(|strategy| strategy.as_str() == word)
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Whether a rule already has its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableState {
@@ -58,6 +97,22 @@ pub enum TableState {
     Ready,
     /// Its rows are being moved.
     Moving,
+}
+
+impl TableState {
+    /// Its word: `planned`, `ready`, `moving`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Ready => "ready",
+            Self::Moving => "moving",
+        }
+    }
+
+    /// The state of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Planned, Self::Ready, Self::Moving].into_iter().find(|state| state.as_str() == word)
+    }
 }
 
 /// A table that the catalog knows. Tables it does not know are local.

@@ -3,7 +3,7 @@
 use crate::{
     ids::{Epoch, GroupIndex, GroupName, ServerName, ShardIndex, ShardName, Token},
     key::{KeyFamily, KeyValue},
-    tables::{Table, TableKind, TableName},
+    tables::{Strategy, Table, TableKind, TableName},
 };
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -28,6 +28,23 @@ pub enum ShardState {
     Draining,
     /// Its primary cannot be reached.
     Failed,
+}
+
+impl ShardState {
+    /// Its word: `active`, `inactive`, `draining`, `failed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Draining => "draining",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Active, Self::Inactive, Self::Draining, Self::Failed].into_iter().find(|state| state.as_str() == word)
+    }
 }
 
 /// A shard: a primary with its replicas.
@@ -119,6 +136,17 @@ pub enum Placement {
     },
 }
 
+impl Placement {
+    /// The strategy it follows.
+    pub fn strategy(&self) -> Strategy {
+        match self {
+            Self::Hash { .. } => Strategy::Hash,
+            Self::Range(_) => Strategy::Range,
+            Self::Directory { .. } => Strategy::Directory,
+        }
+    }
+}
+
 /// A colocation group: tables in it share key type, strategy and map.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -171,5 +199,40 @@ impl Topology {
     /// Kind of a table.
     pub fn kind(&self, name: &TableName) -> &TableKind {
         self.tables.get(name).map_or(&TableKind::Local, |table| &table.kind)
+    }
+
+    /// The owner of `key` in a group; None: the group is gone, or has no place for this key. Allocates nothing.
+    pub fn owner(&self, group: GroupIndex, key: &KeyValue) -> Option<ShardIndex> {
+        self.group(group)?.placement.owner(key)
+    }
+
+    /// The owner of a token in a hash group; None: the group is gone or is no hash group. Allocates nothing.
+    pub fn owner_of_token(&self, group: GroupIndex, token: Token) -> Option<ShardIndex> {
+        self.group(group)?.placement.owner_of_token(token)
+    }
+
+    /// The shards that own something of a group, in the order of their numbers.
+    pub fn all_owners(&self, group: GroupIndex) -> Vec<ShardIndex> {
+        self.group(group).map(|group| group.placement.owners()).unwrap_or_default()
+    }
+
+    /// The shards that serve, in the order of their numbers: those a new group is spread over.
+    pub fn active_shards(&self) -> impl Iterator<Item = ShardIndex> {
+        let active = |(_, shard): &(usize, &Shard)| shard.state == ShardState::Active;
+        self.shards.iter().enumerate().filter(active).map(|(at, _)| ShardIndex(at as u16))
+    }
+
+    /// The live group of this name.
+    pub fn group_by_name(&self, name: &str) -> Option<GroupIndex> {
+        let named = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.name.as_str() == name);
+        self.groups.iter().position(named).map(|at| GroupIndex(at as u16))
+    }
+
+    /// The tables of a group, planned ones included, in the order of their names.
+    pub fn tables_of(&self, group: GroupIndex) -> Vec<&Table> {
+        let of_group = |table: &&Table| matches!(&table.kind, TableKind::Sharded(sharded) if sharded.group == group);
+        let mut tables: Vec<_> = self.tables.values().filter(of_group).collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        tables
     }
 }
