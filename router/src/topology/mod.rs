@@ -1,3 +1,4 @@
 //! Topology: what this router knows of a database: schema, health, placement.
 
+pub mod read;
 pub mod schema;

@@ -1,11 +1,15 @@
-//! Schema: what the planner must know of tables, columns, types and functions, as one immutable snapshot read
-//! from the default shard's system catalogs. Never: a row of a user table.
+//! Schema: what the planner must know of tables, columns, types and functions, as one immutable snapshot.
+//! In: what `read` took from the default shard's system catalogs. Out: look-ups by name. Never: a row of a user
+//! table, a connection.
 
 use pgring_config::tables::TableName;
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 /// What a relation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RelationKind {
     /// An ordinary or partitioned table.
     Table,
@@ -22,7 +26,7 @@ pub enum RelationKind {
 }
 
 /// What a column gets when an INSERT does not name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Default {
     /// NULL.
     None,
@@ -34,12 +38,12 @@ pub enum Default {
     Volatile,
     /// GENERATED … AS IDENTITY.
     Identity,
-    /// GENERATED ALWAYS AS (…) STORED.
+    /// GENERATED ALWAYS AS (…), stored or virtual.
     Generated,
 }
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Column {
     /// Its name, as PostgreSQL stores it.
     pub name: Box<str>,
@@ -49,7 +53,8 @@ pub struct Column {
     pub type_name: Box<str>,
     /// Sorts by bytes: its collation is C, POSIX, C.UTF-8 (deterministic, by code point), or its type has none.
     pub byte_order: bool,
-    /// Equality is equality of bytes: its collation is deterministic, or its type has none.
+    /// Equality is equality of bytes as far as collation goes: its collation is deterministic, or its type has
+    /// none. False for composites, ranges and text-like types of extensions (citext).
     pub deterministic: bool,
     /// NOT NULL.
     pub not_null: bool,
@@ -58,7 +63,7 @@ pub struct Column {
 }
 
 /// A relation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Relation {
     /// Its name.
     pub name: TableName,
@@ -66,9 +71,13 @@ pub struct Relation {
     pub kind: RelationKind,
     /// Its columns in order, dropped ones left out.
     pub columns: Vec<Column>,
-    /// Columns of each PRIMARY KEY, UNIQUE and EXCLUDE constraint and unique index.
+    /// Columns of each PRIMARY KEY, UNIQUE and EXCLUDE constraint and unique index, in the key's order. Only bare
+    /// columns compared for equality: expressions, INCLUDE columns and the `&&` parts of an EXCLUDE are left out,
+    /// so a list may be empty.
     pub unique_keys: Vec<Vec<Box<str>>>,
-    /// For a view: every relation that its rule reads, directly or through other views.
+    /// For a view: every relation that its rule reads, directly or through other views, sorted (what a
+    /// materialized view was filled from counts as read by itself only). For an index and an owned sequence: the
+    /// table it belongs to.
     pub reads: Vec<TableName>,
     /// Has a user trigger or rule.
     pub has_triggers: bool,
@@ -84,7 +93,7 @@ impl Relation {
 }
 
 /// Volatility of a function (PostgreSQL documentation, chapter "Function Volatility Categories").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Volatility {
     /// Same arguments, same answer, for ever.
     Immutable,
@@ -104,7 +113,7 @@ pub struct Schema {
     /// Functions, procedures and aggregates outside pg_catalog, by (schema, name); the worst of their overloads.
     pub functions: HashMap<(Box<str>, Box<str>), Volatility>,
     /// Names of the relations in pg_catalog and information_schema.
-    pub system_relations: std::collections::HashSet<TableName>,
+    pub system_relations: HashSet<TableName>,
     /// Schemas that exist.
     pub schemas: Vec<Box<str>>,
 }
@@ -114,4 +123,21 @@ impl Schema {
     pub fn relation(&self, name: &TableName) -> Option<&Relation> {
         self.relations.get(name)
     }
+    /// A hash of everything but `version` itself: equal content gives an equal value, whatever order it was
+    /// read in.
+    pub fn content_version(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        sorted(self.relations.values().map(|relation| (&relation.name, relation))).hash(&mut hasher);
+        sorted(self.functions.iter()).hash(&mut hasher);
+        sorted(self.system_relations.iter().map(|name| (name, ()))).hash(&mut hasher);
+        self.schemas.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// The pairs in the order of their first halves, which are unique.
+fn sorted<K: Ord, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+    pairs
 }
