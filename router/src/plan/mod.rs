@@ -1,6 +1,11 @@
 //! Plan: how a statement is answered, free of parameters and shards. In: facts of a statement, schema, kinds of
 //! tables. Out: a plan. Never: a shard, a backend, a parameter's value, a lock, a clock.
 
+pub mod build;
+mod names;
+mod refuse;
+mod utility;
+
 use pgring_config::{
     ids::GroupIndex,
     key::{KeyType, KeyValue},
@@ -36,8 +41,13 @@ pub enum Recipe {
     AnyOf(KeySource),
     /// Intersection (AND).
     All(Vec<Recipe>),
-    /// Union (OR, IN).
+    /// Union (OR, IN); for an INSERT, one entry a row.
     Either(Vec<Recipe>),
+    /// All of these lead to one and the same shard, or the statement covers several. A recipe that leads nowhere
+    /// ([`Recipe::Nothing`], a NULL) agrees with every shard.
+    Same(Vec<Recipe>),
+    /// A row to be written has the key NULL, known at planning: 23502.
+    NullKey,
 }
 
 /// A source with the type it is compared as.
@@ -119,6 +129,9 @@ pub enum PlanKind {
     Builtin(Builtin),
     /// Is refused with 0A000 (or another SQLSTATE).
     Refuse(Refusal),
+    /// Could not be read and reaches a sharded or reference table: the default shard is asked to *parse* it (never
+    /// to run it); its error is the answer, or else this refusal.
+    Judge(Refusal),
 }
 
 /// A statement over one group of sharded tables.
