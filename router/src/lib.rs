@@ -1,9 +1,17 @@
 //! The pgring router: sessions, planner, pools, executors. Modules stand in the order of the floors, the top
 //! first; a module imports only modules further down this list (`tests/floors.rs` keeps it).
 
+pub mod session;
 pub mod admin;
+pub mod execute;
+pub mod txn;
 pub mod merge;
+pub mod route;
+pub mod cluster;
+pub mod pool;
 pub mod plan;
 pub mod sql;
 pub mod topology;
+pub mod registry;
+pub mod metrics;
 pub mod error;
