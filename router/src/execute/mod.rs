@@ -1,5 +1,7 @@
 //! Execute: a routed plan becomes frames for the client.
 
+pub mod explain;
 pub mod frontend;
 pub mod relay;
 pub mod scatter;
+pub mod splice;

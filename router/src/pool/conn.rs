@@ -129,6 +129,8 @@ pub struct Conn {
     pub search_path: Arc<str>,
     /// Slots for prepared transactions on this server.
     pub max_prepared_transactions: u32,
+    /// Notices of the last housekeeping.
+    notices: Vec<Fields>,
     /// When it was made.
     pub created: Instant,
     /// When it was last put back.
@@ -151,6 +153,7 @@ impl Conn {
             cancel: CancelHandle { target, pid: backend.pid, secret: backend.secret.into(), gate: Arc::default() },
             search_path: "\"$user\", public".into(),
             max_prepared_transactions: 0,
+            notices: Vec::new(),
             created: now,
             idle_since: now,
         }
@@ -233,6 +236,7 @@ impl Conn {
     pub async fn drain(&mut self) -> Result<Drained, ConnError> {
         let mut drained = Drained::default();
         let mut error = None;
+        self.notices.clear();
         loop {
             let (kind, body) = self.frame().await?;
             match kind {
@@ -241,6 +245,7 @@ impl Conn {
                     drained.tag = result::tag(&body).map_err(|e| ConnError::Protocol(e.to_string()))?.to_owned();
                 }
                 b'S' => self.note_parameter(&body),
+                b'N' => self.notices.extend(Fields::parse(&body)),
                 b'E' => {
                     error.get_or_insert(Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?);
                 }
@@ -254,6 +259,41 @@ impl Conn {
         match error {
             Some(fields) => Err(ConnError::Server(Box::new(fields))),
             None => Ok(drained),
+        }
+    }
+
+    /// Runs SQL by the simple protocol; its notices go into `out` if they are wanted.
+    ///
+    /// # Errors
+    /// [`ConnError::Server`] with the first error of the server, after everything was read.
+    pub async fn housekeep_with(
+        &mut self,
+        sql: &str,
+        notices: bool,
+        out: &mut BytesMut,
+    ) -> Result<Drained, ConnError> {
+        let mut request = BytesMut::new();
+        build::query(&mut request, sql.as_bytes());
+        self.send(&request).await?;
+        let drained = self.drain().await;
+        if notices {
+            self.notices.drain(..).for_each(|notice| build::notice(out, &notice));
+        }
+        drained
+    }
+
+    /// Reads on to ReadyForQuery, whatever comes before it; returns the transaction status.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub async fn drain_rest(&mut self) -> Result<u8, ConnError> {
+        loop {
+            let (kind, body) = self.frame().await?;
+            match kind {
+                b'Z' => return Ok(body.first().copied().unwrap_or(b'I')),
+                b'S' => self.note_parameter(&body),
+                _ => {}
+            }
         }
     }
 

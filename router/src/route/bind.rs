@@ -121,6 +121,62 @@ impl Values<'_> {
         }
     }
 
+    /// A whole number, such as a LIMIT: None if it cannot be said, Some(None) for NULL.
+    pub fn number(&self, source: &Source) -> Option<Option<i64>> {
+        if let (Source::Parameter(number), Parameters::Bound(parameters, _)) = (source, self.parameters) {
+            let parameter = parameters.get(usize::from(*number).checked_sub(1)?)?;
+            let Some(value) = parameter.value else { return Some(None) };
+            if parameter.format == 1 {
+                return match *value {
+                    [a, b, c, d, e, f, g, h] => Some(Some(i64::from_be_bytes([a, b, c, d, e, f, g, h]))),
+                    [a, b, c, d] => Some(Some(i64::from(i32::from_be_bytes([a, b, c, d])))),
+                    [a, b] => Some(Some(i64::from(i16::from_be_bytes([a, b])))),
+                    _ => None,
+                };
+            }
+        }
+        match self.text_of(source)? {
+            None => Some(None),
+            Some(text) => text.trim().parse().ok().map(Some),
+        }
+    }
+
+    /// The text of a value: None if it cannot be said, Some(None) for NULL. Integers may be in binary format.
+    pub fn text_of(&self, source: &Source) -> Option<Option<String>> {
+        match source {
+            Source::Key(KeyValue::Integer(number)) => Some(Some(number.to_string())),
+            Source::Key(KeyValue::Text(text)) => Some(Some(text.to_string())),
+            Source::Key(KeyValue::Uuid(_)) => None,
+            Source::Slot { slot, negative } => {
+                let (_, text) = self.slot_text(*slot)?;
+                Some(Some(if *negative { format!("-{text}") } else { text.into_owned() }))
+            }
+            Source::Parameter(number) => {
+                let at = usize::from(*number).checked_sub(1)?;
+                match self.parameters {
+                    Parameters::None => None,
+                    Parameters::Arguments(arguments) => match arguments.get(at)? {
+                        Argument::Null => Some(None),
+                        Argument::Number(text) | Argument::Text(text) => Some(Some(text.clone())),
+                        Argument::Expression => None,
+                    },
+                    Parameters::Bound(parameters, types) => {
+                        let parameter = parameters.get(at)?;
+                        let Some(value) = parameter.value else { return Some(None) };
+                        let declared = types.get(at).copied().unwrap_or(0);
+                        if parameter.format == 1 && matches!(declared, 20 | 21 | 23) {
+                            let KeyValue::Integer(number) = KeyType::Int8.from_binary(value, declared).ok()? else {
+                                return None;
+                            };
+                            return Some(Some(number.to_string()));
+                        }
+                        String::from_utf8(value.to_vec()).ok().map(Some)
+                    }
+                }
+            }
+        }
+    }
+
     /// The keys of `= ANY(array)`; None: they cannot be said with certainty.
     pub fn array(&self, source: &KeySource) -> Option<Vec<KeyValue>> {
         let text = match (&source.source, self.parameters) {

@@ -104,6 +104,13 @@ impl Settings {
             && matches!(self.reported("client_encoding"), None | Some("UTF8" | "SQL_ASCII"))
     }
 
+    /// Floats in text format are written with every digit.
+    pub(super) fn floats_exact(&self) -> bool {
+        self.current.get("extra_float_digits").is_none_or(|digits| {
+            digits.trim_matches('\'').trim().parse::<i32>().is_ok_and(|digits| digits > 0)
+        })
+    }
+
     /// The value of one of pgring's own settings.
     pub(super) fn pgring(&self, name: &str) -> Result<&str, Report> {
         let own = own(name)?;

@@ -1,0 +1,81 @@
+//! Explain: how a statement would be answered, as the rows of EXPLAIN (ROUTE). Nothing is executed.
+
+use super::splice;
+use crate::{
+    error::Report,
+    plan::{Many, Plan, PlanKind},
+    route::{self, Route, bind::Values},
+};
+use pgring_config::{ids::ShardIndex, topology::Topology};
+
+/// One row of EXPLAIN (ROUTE).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainStep {
+    /// single, subset, scatter, gather, broadcast, local or reject.
+    pub kind: &'static str,
+    /// Names of the shards.
+    pub shards: String,
+    /// What they get.
+    pub sql: String,
+    /// Why.
+    pub why: String,
+}
+
+fn step(kind: &'static str, shards: String, sql: &str, why: impl Into<String>) -> ExplainStep {
+    ExplainStep { kind, shards, sql: sql.to_owned(), why: why.into() }
+}
+
+fn names(topology: &Topology, shards: &[ShardIndex]) -> String {
+    shards.iter().map(|shard| topology.shard(*shard).name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The step of a statement about the session or its transaction.
+pub fn session_step(text: &str) -> ExplainStep {
+    step("local", String::new(), text, "a statement about the session or its transaction")
+}
+
+/// The steps of a planned statement.
+///
+/// # Errors
+/// Those of its route: 23502, 57P03.
+pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Vec<ExplainStep>, Report> {
+    let text = String::from_utf8_lossy(values.text).into_owned();
+    let default = names(topology, &[topology.default_shard]);
+    let reject = |refusal: &crate::plan::Refusal| {
+        step("reject", String::new(), &text, format!("{}: {}", refusal.reason.message, refusal.what))
+    };
+    Ok(vec![match &plan.kind {
+        PlanKind::Anywhere => step("local", default, &text, "reaches no table: any server can answer"),
+        PlanKind::Catalog => step("local", default, &text, "reads system catalogs: the default shard's"),
+        PlanKind::Local => step("local", default, &text, "reaches local tables only"),
+        PlanKind::Reference => step("local", default, &text, "reads reference tables: any shard can answer"),
+        PlanKind::Ddl(ddl) if ddl.default_shard_only => step("local", default, &text, "on the default shard only"),
+        PlanKind::Ddl(_) => {
+            let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
+            step("broadcast", names(topology, &all), &text, "the schema is the same on every shard")
+        }
+        PlanKind::Copy(copy) => reject(&copy.refusal),
+        PlanKind::ExplainRoute { .. } | PlanKind::Builtin(_) => {
+            step("local", String::new(), &text, "answered by pgring")
+        }
+        PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => reject(refusal),
+        PlanKind::Sharded(sharded) => match route::resolve(sharded, values, topology)? {
+            Route::One(shard) => step("single", names(topology, &[shard]), &text, "the shard key leads to one shard"),
+            Route::Apart => step("reject", String::new(), &text, "the shard keys lead to different shards"),
+            Route::Many(shards) => match &sharded.many {
+                Many::Refuse(refusal) => reject(refusal),
+                Many::Merge { splices, merge } => {
+                    let all = topology.all_owners(sharded.group).len();
+                    let kind = if shards.len() == all { "scatter" } else { "subset" };
+                    let sql = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, splices)).into_owned();
+                    let how = match (&merge.group_by, merge.order.is_empty()) {
+                        (Some(_), _) => "partial aggregates are combined",
+                        (None, false) => "sorted rows are merged",
+                        (None, true) => "rows are concatenated",
+                    };
+                    step(kind, names(topology, &shards), &sql, how)
+                }
+            },
+        },
+    }])
+}

@@ -1,0 +1,725 @@
+//! Calls: where a planned statement runs, and what needs more than passing on: several shards, changes of schema,
+//! EXPLAIN (ROUTE), and what pgring answers itself.
+
+use super::{
+    End, Fault, Session,
+    hold::{self, Held},
+    prepared::Prepared,
+    simple::{Done, Statement, Target},
+    verbs::text_field,
+};
+use crate::{
+    admin::{self, Caller},
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    execute::{
+        scatter::{Scatter, ScatterError, scatter},
+        splice,
+    },
+    keeper,
+    merge::{Bounds, TextStyle},
+    metrics::RouteKind,
+    plan::{
+        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Source,
+        ddl::shard_rule,
+    },
+    pool::conn::{Conn, ConnError},
+    route::{
+        self, Route,
+        bind::{Parameters, Values},
+    },
+    txn::{Reach, Txn},
+};
+use bytes::BytesMut;
+use pgring_config::{
+    catalog::tables::{GroupChoice, ShardTable},
+    ids::ShardIndex,
+    key::KeyType,
+    tables::{TableKind, TableName, TableState},
+};
+use pgring_protocol::message::{build, result::Field};
+use std::sync::Arc;
+
+/// Bytes that groups of one statement may take.
+const MAX_GROUPS: usize = 64 * 1024 * 1024;
+
+/// Parameters of an execution by the extended protocol.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Execution<'a> {
+    pub(super) prepared: &'a Prepared,
+    /// Body of the Bind after the statement's name.
+    pub(super) bind: &'a [u8],
+    pub(super) values: Parameters<'a>,
+    pub(super) result_formats: &'a [i16],
+    /// The client asked for a RowDescription.
+    pub(super) describe: bool,
+}
+
+impl Session {
+    /// Where a statement of the simple protocol runs.
+    pub(super) fn target(
+        &mut self,
+        plan: &Plan,
+        statement: &Statement<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Target, Fault> {
+        let values =
+            Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        self.target_of(plan, &values, snapshot)
+    }
+
+    /// Where an execution runs.
+    pub(super) fn target_of(&mut self, plan: &Plan, values: &Values<'_>, snapshot: &Snapshot) -> Result<Target, Fault> {
+        if self.txn.as_ref().is_some_and(|txn| txn.failed) {
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+        }
+        if let Some(shard) = self.directed(snapshot) {
+            return Ok(Target::Server { shard, reach: Reach::Write, apart: false });
+        }
+        let default = snapshot.topology.default_shard;
+        let any = || self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
+        let server = |shard, reach| Ok(Target::Server { shard, reach, apart: false });
+        match &plan.kind {
+            PlanKind::Anywhere if plan.reads_only => server(any(), Reach::Nothing),
+            PlanKind::Catalog if plan.reads_only => {
+                let apart = self.txn.as_ref().is_some_and(|txn| !txn.includes(default));
+                Ok(Target::Server { shard: default, reach: Reach::Nothing, apart })
+            }
+            PlanKind::Reference => {
+                let one_snapshot = self.txn.as_ref().is_some_and(|txn| txn.one_snapshot);
+                server(any(), if one_snapshot { Reach::Read } else { Reach::Nothing })
+            }
+            PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local => server(default, reach),
+            PlanKind::Sharded(sharded) => match route::resolve(sharded, values, &snapshot.topology)? {
+                Route::One(shard) => server(shard, reach),
+                _ => Ok(Target::Special),
+            },
+            PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
+                TableKind::Sharded(table) => match snapshot.topology.all_owners(table.group) {
+                    [one] => server(*one, if copy.from { Reach::Write } else { Reach::Read }),
+                    _ => Ok(Target::Special),
+                },
+                TableKind::Reference if !copy.from || snapshot.topology.shards.len() == 1 => server(any(), reach),
+                TableKind::Local => server(default, reach),
+                TableKind::Reference => Ok(Target::Special),
+            },
+            _ => Ok(Target::Special),
+        }
+    }
+
+    /// The shard that `pgring.shard` names.
+    fn directed(&self, snapshot: &Snapshot) -> Option<ShardIndex> {
+        let name = self.settings.pgring("shard").ok().filter(|name| !name.is_empty())?;
+        snapshot.topology.shard_by_name(name)
+    }
+
+    /// Runs a statement that needs more than passing on.
+    pub(super) async fn special(
+        &mut self,
+        plan: &Arc<Plan>,
+        statement: &Statement<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(Done, RouteKind), Fault> {
+        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        self.call(plan, &values, None, snapshot).await.map(|route| (Done::Open, route))
+    }
+
+    /// Runs a statement, by either protocol, up to and with its tag.
+    pub(super) async fn call(
+        &mut self,
+        plan: &Arc<Plan>,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<RouteKind, Fault> {
+        match &plan.kind {
+            PlanKind::Refuse(refusal) => Err(Self::refused(refusal).into()),
+            PlanKind::Judge(refusal) => {
+                let parse = values.text;
+                self.judge(parse, snapshot).await?;
+                Err(Self::refused(refusal).into())
+            }
+            PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
+            PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
+            PlanKind::Ddl(ddl) => self.ddl(ddl, values, snapshot).await.map(|()| RouteKind::Broadcast),
+            PlanKind::ExplainRoute { analyze, statement_at } => {
+                self.explain(*analyze, *statement_at, values, execution, snapshot).await.map(|()| RouteKind::Builtin)
+            }
+            PlanKind::Builtin(builtin) => {
+                let describe = execution.is_none_or(|execution| execution.describe);
+                self.builtin(builtin, values, describe).await.map(|()| RouteKind::Builtin)
+            }
+            PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
+                Err(Report::new(catalogue::INTERNAL).detail("a plan for one server was called").into())
+            }
+        }
+    }
+
+    /// Asks the default shard to parse a statement that pgring could not read; its error is the answer.
+    async fn judge(&mut self, text: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
+        let mut out = BytesMut::new();
+        build::parse(&mut out, "", text, &[]);
+        build::sync(&mut out);
+        let conn = held.conn();
+        let judged = match conn.send(&out).await {
+            Ok(()) => conn.drain().await.map(|_| ()),
+            Err(error) => Err(error.into()),
+        };
+        match judged {
+            Err(ConnError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                self.let_go(held, b'I', Reach::Nothing);
+                Err(Fault::Told)
+            }
+            Err(error) => Err(hold::lost(&error, false).into()),
+            Ok(()) => {
+                self.let_go(held, b'I', Reach::Nothing);
+                Ok(())
+            }
+        }
+    }
+
+    /// A statement over several shards.
+    async fn many(
+        &mut self,
+        plan: &Plan,
+        sharded: &Sharded,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<RouteKind, Fault> {
+        let route = route::resolve(sharded, values, &snapshot.topology)?;
+        let (splices, merge) = match &sharded.many {
+            Many::Refuse(refusal) => return Err(Self::refused(refusal).into()),
+            Many::Merge { splices, merge } => (splices, merge),
+        };
+        let Route::Many(shards) = route else {
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("the statement's shard keys lead to different shards")
+                .hint("Give one shard key for all its tables.")
+                .into());
+        };
+        self.check_fanout(shards.len())?;
+        let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
+        self.admit(&shards, reach)?;
+        let bounds = Bounds {
+            limit: self.bound(merge.limit.as_ref(), values, "LIMIT", "2201W")?,
+            offset: self.bound(merge.offset.as_ref(), values, "OFFSET", "2201X")?.unwrap_or(0),
+            max_bytes: MAX_GROUPS,
+        };
+        let text = splice::apply(values.text, values.lexed, splices);
+        let mut request = BytesMut::new();
+        match &execution {
+            None => build::query(&mut request, &text),
+            Some(execution) => {
+                build::parse(&mut request, "", &text, execution.prepared.types());
+                let rest = splice::result_formats(execution.bind, execution.result_formats, merge);
+                build::bind_raw(&mut request, "", "", &rest);
+                build::describe(&mut request, b'P', "");
+                build::execute(&mut request, "", 0);
+                build::sync(&mut request);
+            }
+        }
+        let scatter = Scatter {
+            merge,
+            style: TextStyle {
+                dates_iso: self.settings.reported("DateStyle").is_some_and(|style| style.starts_with("ISO")),
+                floats_exact: self.settings.floats_exact(),
+            },
+            bounds,
+            describe: execution.is_none_or(|execution| execution.describe),
+        };
+        self.scatter(&shards, &request, &scatter, snapshot, reach).await?;
+        let all = snapshot.topology.all_owners(sharded.group).len();
+        Ok(if shards.len() == all { RouteKind::Scatter } else { RouteKind::Subset })
+    }
+
+    fn check_fanout(&self, shards: usize) -> Result<(), Fault> {
+        let own: usize = self.settings.pgring("max_fanout")?.parse().unwrap_or(0);
+        let most = if own > 0 { own } else { self.database.settings.max_fanout as usize };
+        if most > 0 && shards > most {
+            return Err(Report::new(catalogue::FANOUT)
+                .detail(format!("the statement covers {shards} shards, max_fanout is {most}"))
+                .hint("Give the shard key, or SET pgring.max_fanout = 0.")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// The value of LIMIT or OFFSET.
+    fn bound(
+        &self,
+        source: Option<&Source>,
+        values: &Values<'_>,
+        word: &str,
+        sqlstate: &'static str,
+    ) -> Result<Option<u64>, Fault> {
+        let Some(source) = source else { return Ok(None) };
+        match values.number(source) {
+            Some(None) => Ok(None),
+            Some(Some(number)) => match u64::try_from(number) {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(Report::with(catalogue::PARAMETER_VALUE, format!("{word} must not be negative"))
+                    .sqlstate(sqlstate)
+                    .into()),
+            },
+            None => Err(Report::new(catalogue::MANY_SHARDS)
+                .detail(format!("{word} is no whole number"))
+                .hint(format!("Give {word} as an integer."))
+                .into()),
+        }
+    }
+
+    async fn scatter(
+        &mut self,
+        shards: &[ShardIndex],
+        request: &[u8],
+        how: &Scatter<'_>,
+        snapshot: &Arc<Snapshot>,
+        reach: Reach,
+    ) -> Result<(), Fault> {
+        let mut held = self.hold_all(shards, snapshot).await?;
+        for one in &mut held {
+            if let Err(error) = one.conn().send(request).await {
+                self.me.end_work();
+                return Err(hold::lost(&error.into(), false).into());
+            }
+        }
+        let result = {
+            let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
+            scatter(&mut self.client, &mut conns, how).await
+        };
+        let finished = result.is_ok();
+        let statuses = self.drain_all(&mut held, finished).await;
+        for (one, status) in held.into_iter().zip(statuses) {
+            match status {
+                Some(status) => self.let_go(one, status, reach),
+                None => drop(one),
+            }
+        }
+        self.me.end_work();
+        match result {
+            Ok(_) => Ok(()),
+            Err(ScatterError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
+                Err(Fault::Told)
+            }
+            Err(ScatterError::Report(report)) => Err(Fault::Report(report)),
+            Err(ScatterError::Backend(error)) => Err(hold::lost(&error, false).into()),
+            Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
+        }
+    }
+
+    /// Holds the backends of several shards; in a transaction it is opened on each.
+    async fn hold_all(&mut self, shards: &[ShardIndex], snapshot: &Arc<Snapshot>) -> Result<Vec<Held>, Fault> {
+        let mut held = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let mut one = match self.hold(snapshot, *shard).await {
+                Ok(one) => one,
+                Err(fault) => {
+                    self.put_back(held);
+                    return Err(fault);
+                }
+            };
+            if let Some(opening) = one.opening.take()
+                && let Err(error) = one.conn().housekeep(&opening).await
+            {
+                self.put_back(held);
+                return Err(hold::lost(&error, false).into());
+            }
+            held.push(one);
+        }
+        Ok(held)
+    }
+
+    /// Lets backends go that were not used.
+    fn put_back(&mut self, held: Vec<Held>) {
+        let status = if self.txn.is_some() { b'T' } else { b'I' };
+        for one in held {
+            self.let_go(one, status, Reach::Nothing);
+        }
+    }
+
+    /// Reads every answer to its end. When the statement is over before (an error, a LIMIT), the servers are told.
+    async fn drain_all(&mut self, held: &mut [Held], finished: bool) -> Vec<Option<u8>> {
+        if !finished {
+            for one in held.iter_mut() {
+                let cancel = one.conn().cancel.clone();
+                let passing = cancel.gate.enter();
+                cancel.cancel(passing).await.ok();
+            }
+        }
+        let mut statuses = Vec::with_capacity(held.len());
+        for one in held {
+            let status = match one.conn().drain_rest().await {
+                Ok(status) => Some(status),
+                Err(_) => None,
+            };
+            statuses.push(status);
+        }
+        statuses
+    }
+
+    /// A change of schema: on every shard, in one transaction each, committed when all took it.
+    async fn ddl(&mut self, ddl: &Ddl, values: &Values<'_>, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let topology = &snapshot.topology;
+        let default = topology.default_shard;
+        let mut shards: Vec<ShardIndex> = vec![default];
+        if !ddl.default_shard_only {
+            shards.extend((0..topology.shards.len()).map(|at| ShardIndex(at as u16)).filter(|at| *at != default));
+        }
+        let text = String::from_utf8_lossy(values.text).into_owned();
+        let elsewhere = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, &ddl.elsewhere)).into_owned();
+        let own = self.txn.is_none();
+        if ddl.outside_transaction {
+            if !own {
+                // Any server says what PostgreSQL says of it.
+                shards.truncate(1);
+            }
+        } else if own {
+            self.txn = Some(Txn::new("BEGIN".into(), false, self.settings.current.clone()));
+        }
+        if self.txn.is_some() {
+            self.admit(&shards, Reach::Schema)?;
+        }
+        let planned = self.planned_tables(ddl, snapshot);
+        let result = self.ddl_on(&shards, &text, &elsewhere, snapshot).await;
+        let tag = match result {
+            Ok(tag) => tag,
+            Err(fault) => {
+                if own && let Some(txn) = self.txn.take() {
+                    self.abandon(txn).await;
+                }
+                return Err(fault);
+            }
+        };
+        if let Some(txn) = &mut self.txn {
+            txn.schema_changed = true;
+        }
+        self.note_tables(ddl, &planned, snapshot).await?;
+        if own {
+            if let Some(mut txn) = self.txn.take() {
+                txn.schema_changed = false;
+                self.commit_quietly(txn).await?;
+            }
+            self.schema_changed().await;
+        }
+        build::command_complete(&mut self.client.out, &tag);
+        Ok(())
+    }
+
+    async fn ddl_on(
+        &mut self,
+        shards: &[ShardIndex],
+        text: &str,
+        elsewhere: &str,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<String, Fault> {
+        let mut tag = None;
+        for (nth, shard) in shards.iter().enumerate() {
+            let mut held = self.hold(snapshot, *shard).await?;
+            if let Some(opening) = held.opening.take()
+                && let Err(error) = held.conn().housekeep(&opening).await
+            {
+                return Err(hold::lost(&error, false).into());
+            }
+            let sql = if nth == 0 { text } else { elsewhere };
+            let result = held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await;
+            let status = if self.txn.is_some() { b'T' } else { b'I' };
+            match result {
+                Ok(drained) => {
+                    self.let_go(held, status, Reach::Schema);
+                    tag.get_or_insert(drained.tag);
+                }
+                Err(ConnError::Server(fields)) => {
+                    build::error(&mut self.client.out, &fields);
+                    crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
+                    self.let_go(held, if status == b'T' { b'E' } else { b'I' }, Reach::Schema);
+                    return Err(Fault::Told);
+                }
+                Err(error) => return Err(hold::lost(&error, true).into()),
+            }
+        }
+        Ok(tag.unwrap_or_default())
+    }
+
+    /// The rules for the tables that a change of schema makes.
+    fn planned_tables(&self, ddl: &Ddl, snapshot: &Snapshot) -> Vec<Planned> {
+        let topology = &snapshot.topology;
+        let rule = |created: &CreatedTable| {
+            let name = created.name.clone();
+            let type_of = |key: &str| {
+                let (_, text) = created.columns.iter().find(|(column, _)| **column == *key)?;
+                KeyType::from_type_name(text)
+            };
+            if let Some(table) = topology.table(&name) {
+                return match &table.kind {
+                    TableKind::Sharded(sharded) => Some(Planned { key_type: type_of(&sharded.key), name, rule: None }),
+                    _ => Some(Planned { key_type: None, name, rule: None }),
+                };
+            }
+            if let Some(key) = shard_rule(created, self.rules(), topology) {
+                let rule = Some(Rule::Shard(key.clone()));
+                return Some(Planned { key_type: type_of(&key), name, rule });
+            }
+            let listed = |listed: &String| *listed == *name.name || *listed == name.to_string();
+            self.rules().reference_tables.iter().any(listed).then_some(Planned {
+                key_type: None,
+                name,
+                rule: Some(Rule::Reference),
+            })
+        };
+        ddl.creates.iter().filter_map(rule).collect()
+    }
+
+    /// Writes down what has become of tables that the catalog knows.
+    async fn note_tables(&mut self, ddl: &Ddl, planned: &[Planned], snapshot: &Snapshot) -> Result<(), Fault> {
+        let Some(catalog) = self.database.catalog.clone() else { return Ok(()) };
+        let failed = |error: pgring_config::error::CatalogError| admin::catalog_report(&error);
+        let mut changed = false;
+        for planned in planned {
+            match &planned.rule {
+                None => drop(catalog.set_ready(&planned.name, planned.key_type).await.map_err(failed)?),
+                Some(Rule::Reference) => {
+                    drop(catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?);
+                }
+                Some(Rule::Shard(key)) => {
+                    let rule = ShardTable {
+                        table: planned.name.clone(),
+                        key: key.clone(),
+                        key_type: planned.key_type,
+                        strategy: None,
+                        group: GroupChoice::Default,
+                        allow_local_unique: self.rules().local_unique_allowed,
+                        state: TableState::Ready,
+                    };
+                    catalog.shard_table(&rule).await.map_err(failed)?;
+                }
+            }
+            changed = true;
+        }
+        for name in &ddl.drops {
+            if snapshot.topology.table(name).is_some() {
+                catalog.forget_table(name).await.map_err(failed)?;
+                changed = true;
+            }
+        }
+        for (from, to) in &ddl.renames {
+            if snapshot.topology.table(from).is_some() {
+                catalog.rename_table(from, to).await.map_err(failed)?;
+                changed = true;
+            }
+        }
+        if changed {
+            keeper::refresh_topology(&self.database, &self.cluster).await.ok();
+        }
+        Ok(())
+    }
+
+    /// The schema has changed: this router reads it anew before it goes on, the others are told.
+    pub(super) async fn schema_changed(&mut self) {
+        if let Err(error) = keeper::refresh_schema(&self.database).await {
+            tracing::warn!(database = %self.database.name, %error, "the schema could not be read after a change");
+        }
+        if let Some(catalog) = &self.database.catalog {
+            catalog.notify_schema().await.ok();
+        }
+    }
+
+    /// A statement that pgring answers itself.
+    async fn builtin(&mut self, builtin: &Builtin, values: &Values<'_>, describe: bool) -> Result<(), Fault> {
+        match builtin {
+            Builtin::Select(columns) => self.select_builtin(columns, values, describe),
+            Builtin::Admin(text) => self.admin_call(text, values, describe, true).await,
+            Builtin::Show(text) => self.admin_call(text, values, describe, false).await,
+        }
+    }
+
+    fn select_builtin(
+        &mut self,
+        columns: &[BuiltinColumn],
+        values: &Values<'_>,
+        describe: bool,
+    ) -> Result<(), Fault> {
+        let row: Vec<Option<String>> =
+            columns.iter().map(|column| self.builtin_call(&column.call, values)).collect::<Result<_, _>>()?;
+        if describe {
+            build::row_description(&mut self.client.out, &builtin_fields(columns));
+        }
+        build::data_row(&mut self.client.out, row.iter().map(|value| value.as_deref().map(str::as_bytes)));
+        build::command_complete(&mut self.client.out, "SELECT 1");
+        Ok(())
+    }
+
+    fn builtin_call(&mut self, call: &BuiltinCall, values: &Values<'_>) -> Result<Option<String>, Fault> {
+        let (table, key) = match call {
+            BuiltinCall::Version => return Ok(Some(format!("pgring {}", env!("CARGO_PKG_VERSION")))),
+            BuiltinCall::Token(table, key) | BuiltinCall::ShardOf(table, key) => (table, key),
+        };
+        let Some(Some(table)) = values.text_of(table) else { return Ok(None) };
+        let Some(Some(key)) = values.text_of(key) else { return Ok(None) };
+        let name = self.table_name(&table)?;
+        let snapshot = self.database.snapshot().clone();
+        let TableKind::Sharded(sharded) = snapshot.topology.kind(&name) else {
+            return Err(Report::with(catalogue::UNKNOWN_TABLE, format!("table \"{table}\" is not sharded")).into());
+        };
+        let family = snapshot.topology.group(sharded.group).map(|group| group.family);
+        let key_type = sharded.key_type.or(family.map(default_type)).unwrap_or(KeyType::Text);
+        let key = key_type.parse_text(&key).map_err(|error| {
+            Report::with(catalogue::INVALID_KEY, format!("\"{key}\" is no key of table \"{table}\""))
+                .detail(error.to_string())
+        })?;
+        Ok(match call {
+            BuiltinCall::ShardOf(..) => {
+                let owner = snapshot.topology.owner(sharded.group, &key);
+                owner.map(|shard| snapshot.topology.shard(shard).name.to_string())
+            }
+            _ => Some(key.token().0.to_string()),
+        })
+    }
+
+    /// A table as a text names it, through the search path.
+    fn table_name(&mut self, text: &str) -> Result<TableName, Fault> {
+        let parts = crate::sql::words::qualified(text)
+            .ok_or_else(|| Report::with(catalogue::UNKNOWN_TABLE, format!("\"{text}\" is no name of a table")))?;
+        let path = self.search_path();
+        let snapshot = self.database.snapshot();
+        let found = match parts {
+            (Some(schema), name) => Some(TableName::new(schema, name)),
+            (None, name) => path
+                .schemas
+                .iter()
+                .map(|schema| TableName::new(schema.clone(), name.clone()))
+                .find(|name| snapshot.topology.table(name).is_some() || snapshot.schema.relation(name).is_some()),
+        };
+        found
+            .filter(|name| snapshot.topology.table(name).is_some() || snapshot.schema.relation(name).is_some())
+            .ok_or_else(|| {
+                Report::with(catalogue::UNKNOWN_TABLE, format!("relation \"{text}\" does not exist")).into()
+            })
+    }
+
+    async fn admin_call(
+        &mut self,
+        text: &AdminText,
+        values: &Values<'_>,
+        describe: bool,
+        is_call: bool,
+    ) -> Result<(), Fault> {
+        let Some(Some(text)) = values.text_of(&text.0) else {
+            return Err(Report::with(catalogue::ADMIN_SYNTAX, "an admin command is one text, not NULL").into());
+        };
+        let text = if is_call { text } else { format!("SHOW {text}") };
+        let caller = Caller {
+            user: self.user.clone(),
+            database: Some(self.database.clone()),
+            in_transaction: self.txn.is_some(),
+        };
+        let table = admin::run(&self.cluster, &caller, &text).await?;
+        if describe {
+            build::row_description(&mut self.client.out, &table.fields());
+        }
+        for row in &table.rows {
+            build::data_row(&mut self.client.out, row.iter().map(|value| value.as_deref().map(str::as_bytes)));
+        }
+        let tag = if is_call { "CALL".to_owned() } else { format!("SELECT {}", table.rows.len()) };
+        build::command_complete(&mut self.client.out, &tag);
+        Ok(())
+    }
+
+    /// EXPLAIN (ROUTE).
+    async fn explain(
+        &mut self,
+        analyze: bool,
+        statement_at: u32,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        if analyze {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("EXPLAIN (ROUTE, ANALYZE)")
+                .hint("EXPLAIN (ROUTE) shows the route without running the statement.")
+                .into());
+        }
+        let at = values.lexed.text_at(statement_at);
+        let text = values.text.get(at..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        let mut lexed = crate::sql::fingerprint::Lexed::default();
+        crate::sql::fingerprint::lex(text.as_bytes(), &mut lexed);
+        let inner = crate::sql::verb::recognise(text.trim().trim_end_matches(';'));
+        let plan = self.plan(text, &mut lexed);
+        let values = Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters };
+        let steps = if inner.is_some() {
+            vec![crate::execute::explain::session_step(text)]
+        } else {
+            crate::execute::explain::steps(&plan, &values, &snapshot.topology)?
+        };
+        if execution.is_none_or(|execution| execution.describe) {
+            build::row_description(&mut self.client.out, &explain_fields());
+        }
+        for (nth, step) in steps.iter().enumerate() {
+            let number = (nth + 1).to_string();
+            let row = [&number, step.kind, &step.shards, &step.sql, &step.why];
+            build::data_row(&mut self.client.out, row.map(|value| Some(value.as_bytes())));
+        }
+        build::command_complete(&mut self.client.out, "EXPLAIN");
+        Ok(())
+    }
+
+    /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
+    pub(super) fn own_fields(&self, plan: &Plan) -> Option<Vec<Field>> {
+        match &plan.kind {
+            PlanKind::ExplainRoute { .. } => Some(explain_fields()),
+            PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
+            _ => None,
+        }
+    }
+}
+
+/// A table that a change of schema makes, and its rule.
+#[derive(Debug)]
+struct Planned {
+    name: TableName,
+    key_type: Option<KeyType>,
+    /// A rule that is yet to be written down; None: it was there before.
+    rule: Option<Rule>,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Shard(Box<str>),
+    Reference,
+}
+
+fn default_type(family: pgring_config::key::KeyFamily) -> KeyType {
+    use pgring_config::key::KeyFamily;
+    match family {
+        KeyFamily::Integer => KeyType::Int8,
+        KeyFamily::Text => KeyType::Text,
+        KeyFamily::Uuid => KeyType::Uuid,
+    }
+}
+
+pub(super) fn explain_fields() -> Vec<Field> {
+    let mut fields: Vec<Field> = ["step", "kind", "shards", "sql", "why"].map(text_field).into();
+    if let Some(step) = fields.first_mut() {
+        step.type_oid = 23;
+        step.type_size = 4;
+    }
+    fields
+}
+
+pub(super) fn builtin_fields(columns: &[BuiltinColumn]) -> Vec<Field> {
+    let field = |column: &BuiltinColumn| {
+        let mut field = text_field(&column.name);
+        if matches!(column.call, BuiltinCall::Token(..)) {
+            field.type_oid = 20;
+            field.type_size = 8;
+        }
+        field
+    };
+    columns.iter().map(field).collect()
+}
