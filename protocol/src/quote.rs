@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_backslash_makes_an_escape_string() {
         assert_eq!(literal("it's"), "'it''s'");
-        // The blank keeps the E from joining a word before it, as `quote_literal` and libpq do.
+        // The blank keeps the E from joining a word before it, as libpq writes it.
         assert_eq!(literal(r"a\'b"), r" E'a\\''b'");
     }
 

@@ -16,7 +16,7 @@ pub const SCRAM_SHA_256_PLUS: &str = "SCRAM-SHA-256-PLUS";
 /// Iterations that PostgreSQL stores by default.
 pub const DEFAULT_ITERATIONS: u32 = 4096;
 /// More iterations than any server asks for in earnest; a hostile one could otherwise keep a core busy.
-const MAX_ITERATIONS: u32 = 10_000_000;
+const MAX_ITERATIONS: u32 = 1_000_000;
 
 type Key = [u8; 32];
 
@@ -386,10 +386,13 @@ fn nonce() -> String {
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> Key {
-    // HMAC takes a key of any length; the type cannot say so.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return rand::random() };
+    let mut mac = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 fn hash(bytes: &[u8]) -> Key {
@@ -405,7 +408,7 @@ fn xor(mut left: Key, right: Key) -> Key {
 fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Key {
     let prepared = stringprep::saslprep(password);
     let password = prepared.as_deref().unwrap_or(password).as_bytes();
-    let Ok(keyed) = Hmac::<Sha256>::new_from_slice(password) else { return rand::random() };
+    let keyed = keyed(password);
     let round = |parts: &[&[u8]]| -> Key {
         let mut mac = keyed.clone();
         parts.iter().for_each(|part| mac.update(part));

@@ -292,3 +292,71 @@ pub(crate) async fn read_frame(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream, UnixStream},
+    };
+
+    use super::{Keepalive, MoveError, Peer, Stream};
+
+    async fn pair() -> (Stream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client.into(), listener.accept().await.unwrap().0.into())
+    }
+
+    #[tokio::test]
+    async fn a_stream_knows_its_peer_and_whether_a_secret_is_safe_on_it() {
+        let (client, server) = pair().await;
+        let Stream::Tcp(tcp) = &client else { panic!("no TCP") };
+        assert_eq!(server.peer(), Peer::Tcp(tcp.local_addr().unwrap()));
+        assert!(server.is_private() && !server.is_tls());
+        let unix = Stream::from(UnixStream::pair().unwrap().0);
+        assert_eq!((unix.peer(), unix.is_private()), (Peer::Unix, true));
+        assert_eq!(Stream::from(tokio::io::duplex(1).0).peer(), Peer::Memory);
+    }
+
+    #[tokio::test]
+    async fn tuning_sets_what_the_system_then_reports() {
+        let (client, _server) = pair().await;
+        client.tune(Keepalive::default()).unwrap();
+        let Stream::Tcp(tcp) = &client else { panic!("no TCP") };
+        let socket = socket2::SockRef::from(tcp);
+        assert!(tcp.nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Keepalive::default().idle);
+        Stream::from(UnixStream::pair().unwrap().0).tune(Keepalive::default()).unwrap();
+    }
+
+    #[test]
+    fn a_plain_socket_moves_to_another_runtime_and_back_comes_what_cannot() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let (mut client, server) = first.block_on(pair());
+        let moved = first.block_on(async { server.into_std().unwrap() });
+        first.block_on(client.write_all(b"x")).unwrap();
+        let received = second.block_on(async { Stream::from_std(moved).unwrap().read_u8().await.unwrap() });
+        assert_eq!(received, b'x');
+        let pipe = Stream::from(tokio::io::duplex(1).0);
+        assert!(matches!(pipe.into_std(), Err(MoveError::Tied(stream)) if stream.peer() == Peer::Memory));
+    }
+
+    #[tokio::test]
+    async fn input_is_seen_without_being_read() {
+        let (client, mut server) = pair().await;
+        assert!(!server.has_input());
+        let mut client = client;
+        client.write_all(b"x").await.unwrap();
+        let Stream::Tcp(tcp) = &server else { panic!("no TCP") };
+        tcp.readable().await.unwrap();
+        assert!(server.has_input());
+        assert_eq!(server.read_u8().await.unwrap(), b'x');
+        assert!(!server.has_input());
+        drop(client);
+        let Stream::Tcp(tcp) = &server else { panic!("no TCP") };
+        tcp.readable().await.unwrap();
+        assert!(server.has_input(), "the end counts");
+    }
+}

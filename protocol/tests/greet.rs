@@ -296,3 +296,15 @@ async fn where_tls_is_required_a_session_in_clear_is_refused() {
     assert!(matches!(greeting, Err(GreetError::TlsRequired)));
     assert_eq!(fatal(&answer).code(), "28000");
 }
+
+#[tokio::test]
+async fn over_a_unix_socket_tls_is_neither_served_nor_required() {
+    let certificates = Certificates::make();
+    let options = GreetOptions { tls: Some(certificates.server()), tls_required: true, ..GreetOptions::default() };
+    let (mut client, server) = tokio::net::UnixStream::pair().unwrap();
+    let greeting = tokio::spawn(async move { greet(server, &options).await });
+    client.write_all(&ssl()).await.unwrap();
+    assert_eq!(client.read_u8().await.unwrap(), b'N');
+    client.write_all(&hello()).await.unwrap();
+    assert_eq!(session(greeting.await.unwrap()).user(), "app");
+}

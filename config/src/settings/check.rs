@@ -42,6 +42,12 @@ impl Check<'_, '_, '_> {
         self.require(value > 0, key, "must be at least 1", None);
     }
 
+    /// Faults an empty text that is really given, not one in place of a fault of the reader.
+    fn not_empty(&mut self, key: &str, text: &str) {
+        let is_known_already = !self.reader.is_given(key) || self.reader.has_fault_in(key);
+        self.require(!text.is_empty() || is_known_already, key, "must not be empty", None);
+    }
+
     fn not_zero(&mut self, key: &str, value: Duration) {
         self.require(!value.is_zero(), key, "must be longer than 0", None);
     }
@@ -123,8 +129,10 @@ impl Check<'_, '_, '_> {
 
     fn user(&mut self, path: &str, user: &User) {
         let auth = &self.settings.auth;
-        let is_given = self.reader.is_given(&format!("{path}.name"));
-        self.require(!user.name.is_empty() || !is_given, &format!("{path}.name"), "must not be empty", None);
+        self.not_empty(&format!("{path}.name"), &user.name);
+        if let Some(password) = &user.password {
+            self.not_empty(&format!("{path}.password"), password.expose());
+        }
         let methods = auth.methods.iter().chain(auth.rules.iter().map(|rule| &rule.method));
         let without_password = methods.copied().any(|method| matches!(method, AuthMethod::Cert | AuthMethod::Trust));
         let has_password = user.password.is_some() || user.scram.is_some() || auth.query.is_some() || without_password;
@@ -194,7 +202,27 @@ impl Check<'_, '_, '_> {
             let path = format!("databases[{at}]");
             let is_admin = database.name == self.settings.general.admin_database;
             self.require(!is_admin, &format!("{path}.name"), "is general.admin_database, too", None);
+            self.connections(&path, database);
             if database.is_any() { self.any_database(&path, database) } else { self.sharded_database(&path, database) }
+        }
+    }
+
+    /// A connection that has a server's certificate verified needs to know who signs it.
+    fn connections(&mut self, path: &str, database: &Database) {
+        let mut connections = vec![(format!("{path}.connection"), database.connection.as_ref())];
+        connections.push((format!("{path}.catalog"), database.catalog.as_ref()));
+        for (at, shard) in database.shards.iter().enumerate() {
+            let path = format!("{path}.shards[{at}]");
+            connections.push((format!("{path}.connection"), Some(&shard.connection)));
+            for (at, replica) in shard.replicas.iter().enumerate() {
+                connections.push((format!("{path}.replicas[{at}].connection"), Some(&replica.connection)));
+            }
+        }
+        let has_ca = self.settings.server_tls.ca.is_some();
+        for (key, connection) in connections {
+            let mode = connection.and_then(|connection| connection.sslmode);
+            let verifies = matches!(mode, Some(ServerTlsMode::VerifyCa | ServerTlsMode::VerifyFull));
+            self.require(has_ca || !verifies, &key, "its sslmode needs server_tls.ca", None);
         }
     }
 
@@ -286,6 +314,8 @@ impl Check<'_, '_, '_> {
         let names = policies.iter().enumerate();
         self.unique(names.map(|(at, policy)| (format!("cache.policies[{at}].name"), policy.name.as_str())), "policy");
         for (at, policy) in policies.iter().enumerate() {
+            self.not_empty(&format!("cache.policies[{at}].name"), &policy.name);
+            self.not_empty(&format!("cache.policies[{at}].match"), &policy.r#match);
             let threshold = policy.refresh_threshold.unwrap_or_default();
             self.share(&format!("cache.policies[{at}].refresh_threshold"), threshold);
         }
@@ -314,8 +344,8 @@ impl Check<'_, '_, '_> {
         self.require(keeps, "monitor.history", "is shorter than monitor.interval", None);
         for (at, key) in settings.http.keys.iter().enumerate() {
             let path = format!("http.keys[{at}]");
-            let is_given = self.reader.is_given(&format!("{path}.key"));
-            self.require(!key.key.expose().is_empty() || !is_given, &format!("{path}.key"), "must not be empty", None);
+            self.not_empty(&format!("{path}.key"), key.key.expose());
+            self.not_empty(&format!("{path}.user"), &key.user);
             key.rate.into_iter().for_each(|rate| self.at_least_one(&format!("{path}.rate"), rate));
         }
     }

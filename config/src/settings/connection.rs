@@ -11,6 +11,9 @@ use std::fmt;
 /// PostgreSQL's port where none is given.
 pub const DEFAULT_PORT: u16 = 5432;
 
+/// What a connection string may look like; for faults and for the reference.
+pub(super) const CONNECTION_FORM: &str = "connection string (secret), as host=… port=… dbname=… user=… password=…";
+
 /// Every parameter that libpq knows and that is not a part of its own here.
 const OTHER_PARAMETERS: [&str; 34] = [
     "application_name",

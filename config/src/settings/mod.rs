@@ -13,6 +13,8 @@ mod connection;
 mod effect;
 mod expand;
 mod fault;
+mod forms;
+mod plain;
 mod reader;
 mod reference;
 mod schema;
@@ -30,18 +32,19 @@ pub use choice::{
 };
 pub use connection::{ConnectionError, ConnectionParts, DEFAULT_PORT, HostPart};
 pub use fault::Fault;
+pub use forms::{Freshness, Gather, TimeWindow, Timeout};
 pub use reference::reference;
 pub use schema::{
-    ApiKey, Auth, AuthRule, Cache, CachePolicy, Cluster, Database, Failover, Freshness, Gather, General, Http, Log,
-    Monitor, Pool, PrometheusSource, ReadRouting, Rebalancer, Replica, ServerTls, Settings, Shard, Spare, TimeWindow,
-    Timeout, Timeouts, Tls, Transactions, User,
+    ApiKey, Auth, AuthRule, Cache, CachePolicy, Cluster, Database, Failover, General, Http, Log, Monitor, Pool,
+    PrometheusSource, ReadRouting, Rebalancer, Replica, ServerTls, Settings, Shard, Spare, Timeouts, Tls, Transactions,
+    User,
 };
 pub use secret::{REDACTED, Secret, ServiceUrl};
 pub use show::ShowRow;
 
 use crate::{ids::ShardName, topology::Connection};
 use reader::{Reader, Setting};
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, fs, io, net::IpAddr, path::Path};
 use toml::de::DeTable;
 
 /// The name of the database that stands for every database not listed.
@@ -168,6 +171,13 @@ impl Database {
     /// The shard of this name in the file.
     pub fn shard(&self, name: &str) -> Option<&Shard> {
         self.shards.iter().find(|shard| shard.name.as_str() == name)
+    }
+}
+
+impl AuthRule {
+    /// Whether the rule is about this log-in; a `client` of None came over a Unix socket.
+    pub fn matches(&self, user: &str, database: &str, client: Option<IpAddr>) -> bool {
+        self.user.matches(user) && self.database.matches(database) && self.address.matches(client)
     }
 }
 

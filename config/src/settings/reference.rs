@@ -2,9 +2,12 @@
 //! In: the table. Out: Markdown. Never: a sentence about a key that the table does not have.
 
 use super::{
-    Settings, effect,
+    Settings,
+    connection::CONNECTION_FORM,
+    effect,
     reader::{Fallback, Key, Kind},
 };
+use crate::units;
 use std::fmt::Write as _;
 
 const HEAD: &str = "\
@@ -45,13 +48,23 @@ fn section(key: &Key, path: &str, out: &mut String) {
     for key in keys {
         let path = format!("{path}.{}", key.name());
         if let Kind::Value(form) = (key.kind)() {
-            let (form, default) = (cell(&form), default(key));
+            let (form, default) = (cell(&short(&form)), default(key));
             let _ = writeln!(out, "| `{}` | {form} | {default} | {}{} |", key.name(), cell(&text(key)), mark(&path));
         }
     }
     for key in keys {
         section(key, &format!("{path}.{}", key.name()), out);
     }
+}
+
+/// A form without what the head of the reference says once for all.
+fn short(form: &str) -> String {
+    let named = [
+        (units::DURATION_FORM, "duration"),
+        (units::SIZE_FORM, "size"),
+        (CONNECTION_FORM, "connection string (secret)"),
+    ];
+    named.iter().fold(form.to_owned(), |form, (long, name)| form.replace(long, name))
 }
 
 fn default(key: &Key) -> String {

@@ -1,6 +1,7 @@
 //! Settings as a whole: good files, bad files with the exact place of each fault, the reference and the example.
 
 use super::*;
+use proptest::prelude::*;
 use std::{path::PathBuf, time::Duration};
 
 const SMALL: &str = "[[databases]]\nname = \"app\"\n[[databases.shards]]\nname = \"s0\"\nconnection = \"host=h\"\n";
@@ -238,6 +239,7 @@ fn each_fault_has_its_place_key_and_what_is_allowed() {
             "[[users]]\nname = \"a\"\npassword = \"${NOPE}\"",
             "3:12: users[0].password: the environment variable NOPE is not set",
         ),
+        ("[[users]]\nname = \"a\"\npassword = \"\"", "3:12: users[0].password: must not be empty"),
         ("[auth]\nmethods = []", "2:11: auth.methods: must name at least one method"),
         (
             "[auth]\nmethods = [\"reject\"]",
@@ -265,6 +267,11 @@ fn each_fault_has_its_place_key_and_what_is_allowed() {
         ("[rebalancer]\nthreshold = 0", "2:13: rebalancer.threshold: must be greater than 0 and at most 1"),
         ("[rebalancer.prometheus]\ncpu_query = \"x\"", "1:13: rebalancer.prometheus.url: must be given"),
         ("[[http.keys]]\nkey = \"k\"", "1:1: http.keys[0].user: must be given"),
+        ("[[http.keys]]\nkey = \"\"\nuser = \"u\"", "2:7: http.keys[0].key: must not be empty"),
+        (
+            "[[http.keys]]\nkey = \"${NOPE}\"\nuser = \"u\"",
+            "2:7: http.keys[0].key: the environment variable NOPE is not set",
+        ),
         ("[monitor]\nhistory = \"1s\"", "2:11: monitor.history: is shorter than monitor.interval"),
         (
             "[log]\nlevel = \"loud\"",
@@ -323,6 +330,10 @@ fn faults_of_databases_have_their_place_and_key() {
         "5:14: databases[0].shards[0].connection: connection string: unknown parameter, did you mean \"password\"?",
     );
     case(app(&shard("s0", "")) + &app(&shard("s0", "")), "9:8: databases[1].name: there is another database \"app\"");
+    case(
+        app(&shard("s0", "")).replace("host=h", "host=h sslmode=verify-ca"),
+        "5:14: databases[0].shards[0].connection: its sslmode needs server_tls.ca",
+    );
     case("[[databases]]\nname = \"*\"\n".into(), "1:1: databases[0]: database \"*\" needs connection");
     case(
         "[[databases]]\nname = \"*\"\nconnection = \"host=h\"\n".to_owned() + &shard("s0", ""),
@@ -385,6 +396,23 @@ fn trust_is_taken_where_only_this_machine_can_connect() {
             1,
             "{address}"
         );
+    }
+}
+
+#[test]
+fn a_rule_matches_by_user_database_and_address() {
+    let text = "[[auth.rules]]\nuser = \"app\"\ndatabase = [\"a\", \"b\"]\naddress = \"10.0.0.0/8\"\nmethod = \"md5\"";
+    let rule = &good(text).auth.rules[0];
+    let from = |address: &str| address.parse().ok();
+    for (user, database, client, matches) in [
+        ("app", "a", from("10.1.1.1"), true),
+        ("app", "b", from("::ffff:10.1.1.1"), true),
+        ("app", "c", from("10.1.1.1"), false),
+        ("other", "a", from("10.1.1.1"), false),
+        ("app", "a", from("11.1.1.1"), false),
+        ("app", "a", None, false),
+    ] {
+        assert_eq!(rule.matches(user, database, client), matches, "{user} {database} {client:?}");
     }
 }
 
@@ -467,4 +495,17 @@ fn the_reference_is_the_one_in_docs() {
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == reference(), "docs/configuration.md differs from the table: PGRING_UPDATE_DOCS=1 rewrites it");
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        at in 0..COMPLETE.lines().count(), count in 0..4_usize, with in "(\\[\\[?[a-z.]{1,20}\\]?\\]|[a-z_.]{1,12} ?= ?(-?[0-9]{1,20}|\"\\PC{0,12}\"|\\[\\]|\\{\\}))",
+    ) {
+        let mut lines: Vec<&str> = COMPLETE.lines().collect();
+        lines.splice(at..(at + count).min(lines.len()), [with.as_str()]);
+        if let Ok(settings) = read(&lines.join("\n")) {
+            prop_assert_eq!(read(&settings.to_toml()).map(|again| again.write()), Ok(settings.write()));
+        }
+    }
 }

@@ -71,7 +71,8 @@ impl AuthError {
 /// Lets the client prove that it is `user`. `None`: it is not; the caller sends 28P01 with the text `password
 /// authentication failed for user "…"`. AuthenticationOk is the caller's to send as well.
 ///
-/// An unknown role is asked the same questions, at the same length, as one that exists.
+/// An unknown role goes through the method's whole exchange, with a salt that stays the same, and fails at its end. Under
+/// [`Method::Md5`] that exchange is MD5's, so roles with a SCRAM verifier can be told from it, as in PostgreSQL.
 ///
 /// # Errors
 /// [`AuthError`] when the exchange breaks off.

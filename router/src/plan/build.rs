@@ -1,8 +1,14 @@
 //! Build: one statement's text becomes its plan. In: text, its fingerprint, schema, kinds of tables, search path.
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
-use super::Plan;
-use crate::{sql::fingerprint::Lexed, topology::schema::Schema};
+use super::{Plan, read, utility};
+use crate::{
+    sql::{
+        fingerprint::Lexed,
+        parse::{self, Kind, Tokens},
+    },
+    topology::schema::Schema,
+};
 use pgring_config::topology::Topology;
 
 /// What a plan is built from.
@@ -37,5 +43,33 @@ pub struct Rules {
 
 /// Builds the plan of one statement.
 pub fn build(input: &Input<'_>) -> Plan {
-    super::utility::not_understood(input, "the statement was not read")
+    let tokens = match parse::tokens(input.text) {
+        Ok(tokens) => tokens,
+        Err(why) => return utility::not_understood(input, &why.to_string()),
+    };
+    statement(input, &tokens, 0)
+}
+
+/// Plans the statement whose first token is `first`.
+pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
+    let word = tokens.lexemes.get(first).and_then(|lexeme| match &lexeme.kind {
+        Kind::Word(word) => Some(word.as_str()),
+        Kind::Symbol(symbol) if symbol == "(" => Some("select"),
+        _ => None,
+    });
+    match word {
+        Some("select" | "with" | "insert" | "update" | "delete" | "values" | "table") => query(input, tokens, first),
+        Some(word) => utility::statement(input, tokens, first, word),
+        None => utility::not_understood(input, "it does not begin with a word"),
+    }
+}
+
+fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
+    if let Some(plan) = utility::builtin(input, tokens, first) {
+        return plan;
+    }
+    match parse::query(input.text, tokens, first) {
+        Ok(query) => read::query(input, &query, tokens, first),
+        Err(why) => utility::not_understood(input, &why.to_string()),
+    }
 }

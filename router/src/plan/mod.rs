@@ -1,10 +1,18 @@
 //! Plan: how a statement is answered, free of parameters and shards. In: facts of a statement, schema, kinds of
 //! tables. Out: a plan. Never: a shard, a backend, a parameter's value, a lock, a clock.
 
+mod aggregate;
 pub mod build;
+mod copy;
+pub mod ddl;
+mod join;
 mod names;
+mod order;
+mod predicate;
+mod read;
 mod refuse;
 mod utility;
+mod write;
 
 use pgring_config::{
     ids::GroupIndex,

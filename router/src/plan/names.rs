@@ -2,7 +2,7 @@
 //! Out: the relation and the kind of its rows' home. Never: reads text.
 
 use super::build::Input;
-use crate::topology::schema::RelationKind;
+use crate::{sql::parse::Lexeme, topology::schema::RelationKind};
 use pgring_config::tables::{ShardedTable, TableKind, TableName};
 
 /// What a name stands for.
@@ -118,4 +118,32 @@ pub(crate) fn mentions(input: &Input<'_>, word: &str) -> (bool, bool) {
         }
     }
     found
+}
+
+/// Reads a name of one or two parts at token `at`: schema, name, the token behind it.
+pub(crate) fn read(lexemes: &[Lexeme], at: usize) -> Option<(Option<String>, String, usize)> {
+    let first = lexemes.get(at)?.identifier()?.to_owned();
+    if !lexemes.get(at + 1).is_some_and(|lexeme| lexeme.is_symbol(".")) {
+        return Some((None, first, at + 1));
+    }
+    let second = lexemes.get(at + 2)?.identifier()?.to_owned();
+    let more = lexemes.get(at + 3).is_some_and(|lexeme| lexeme.is_symbol("."));
+    (!more).then_some((Some(first), second, at + 3))
+}
+
+/// The full name of a relation that a statement names to make, change or drop it.
+pub(crate) fn full(input: &Input<'_>, schema: Option<&str>, name: &str) -> TableName {
+    if let Some(schema) = schema {
+        return TableName::new(schema, name);
+    }
+    let known = |full: &TableName| input.schema.relation(full).is_some() || input.topology.table(full).is_some();
+    let mut found = input.search_path.iter().map(|schema| TableName::new(schema.clone(), name));
+    found.find(known).unwrap_or_else(|| created(input, None, name))
+}
+
+/// The full name of a relation that is yet to be made: in the first schema of the search path that exists.
+pub(crate) fn created(input: &Input<'_>, schema: Option<&str>, name: &str) -> TableName {
+    let exists = |schema: &&Box<str>| input.schema.schemas.is_empty() || input.schema.schemas.contains(*schema);
+    let home = input.search_path.iter().find(exists).map_or("public", |schema| schema);
+    TableName::new(schema.unwrap_or(home), name)
 }

@@ -151,8 +151,8 @@ pub enum From {
         /// TABLESAMPLE or ONLY: not the rows as they are.
         special: bool,
     },
-    /// A sub-select.
-    Derived(Box<Query>, Alias),
+    /// A sub-select; the flag says LATERAL.
+    Derived(Box<Query>, Alias, bool),
     /// A function.
     Call(Vec<Expr>, Alias),
     /// A join.

@@ -305,9 +305,9 @@ impl Lower<'_> {
                 let only = matches!(inheritance, Some(ast::TableInheritance::Only { .. }));
                 Ok(From::Table { name: name(table)?, alias, special: sample.is_some() || only })
             }
-            ast::TableFactor::Derived { subquery, alias, sample, .. } => {
+            ast::TableFactor::Derived { subquery, alias, sample, lateral } => {
                 absent(sample.is_some(), "TABLESAMPLE of a sub-select")?;
-                Ok(From::Derived(Box::new(self.query(subquery)?), self::alias(alias.as_ref())?))
+                Ok(From::Derived(Box::new(self.query(subquery)?), self::alias(alias.as_ref())?, *lateral))
             }
             ast::TableFactor::Function { name: function, args, alias, .. } => {
                 let call = Expr::Call(Box::new(self.simple_call(name(function)?, args)?));

@@ -73,6 +73,31 @@ pub struct Tokens {
     raw: Vec<TokenWithSpan>,
 }
 
+impl Tokens {
+    /// The tokens between the parenthesis at `open` and its counterpart.
+    pub fn inside(&self, open: usize) -> Option<Self> {
+        let mut depth = 0_usize;
+        for at in open..self.lexemes.len() {
+            if self.lexemes[at].is_symbol("(") {
+                depth += 1;
+            } else if self.lexemes[at].is_symbol(")") {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    let range = open + 1..at;
+                    return Some(Self { lexemes: self.lexemes[range.clone()].to_vec(), raw: self.raw[range].to_vec() });
+                }
+            }
+        }
+        None
+    }
+
+    /// The tokens `first..last`.
+    pub fn range(&self, first: usize, last: usize) -> Option<Self> {
+        let lexemes = self.lexemes.get(first..last)?.to_vec();
+        Some(Self { lexemes, raw: self.raw.get(first..last)?.to_vec() })
+    }
+}
+
 /// Folds an unquoted identifier as PostgreSQL does in a UTF8 database.
 pub fn fold(word: &str) -> String {
     truncate(&word.to_ascii_lowercase())

@@ -1,0 +1,573 @@
+//! Ddl: changes of schema. In: tokens, rules for new tables. Out: on which servers a change runs, and what it makes,
+//! drops and renames. Never: lets a change through that takes a sharded table its key, or a unique key its meaning.
+//!
+//! Every table exists on every shard, local ones too (their rows are on the default shard), so that views,
+//! functions and foreign keys can be made everywhere. Function bodies are never read.
+
+use super::{
+    CreatedTable, Ddl, Piece, Plan, PlanKind, Refusal, Splice,
+    build::{self, Input, Rules},
+    names::{self, Meaning},
+    refuse::{plan as planned, refusal, refuse},
+    utility,
+};
+use crate::{
+    error::catalogue,
+    sql::{
+        parse::{Kind, Lexeme, Tokens},
+        rewrite::{self, Range},
+    },
+};
+use pgring_config::{
+    tables::{ShardedTable, TableKind, TableName},
+    topology::Topology,
+};
+
+/// Words that a change of schema begins with.
+pub(super) const VERBS: &[&str] = &[
+    "alter", "analyze", "cluster", "comment", "create", "drop", "grant", "import", "reassign", "refresh", "reindex",
+    "revoke", "security", "vacuum",
+];
+
+/// The key column of a table that is about to be made, if it will be sharded.
+pub fn shard_rule(created: &CreatedTable, rules: &Rules, topology: &Topology) -> Option<Box<str>> {
+    match topology.table(&created.name).map(|table| &table.kind) {
+        Some(TableKind::Sharded(sharded)) => return Some(sharded.key.clone()),
+        Some(TableKind::Reference) => return None,
+        _ if is_reference_rule(&created.name, rules) => return None,
+        _ => {}
+    }
+    let has = |column: &&String| created.columns.iter().any(|(name, _)| **name == ***column);
+    rules.shard_by.iter().find(has).map(|column| column.as_str().into())
+}
+
+/// Whether the configuration makes a new table of this name a reference table.
+pub fn is_reference_rule(name: &TableName, rules: &Rules) -> bool {
+    rules.reference_tables.iter().any(|rule| **rule == *name.name || *rule == name.to_string())
+}
+
+const HINT: &str = "Make a new table and copy the rows.";
+
+fn change(what: impl Into<String>) -> Refusal {
+    refusal(catalogue::SCHEMA_CHANGE, what, HINT)
+}
+
+fn everywhere() -> Ddl {
+    Ddl {
+        outside_transaction: false,
+        creates: vec![],
+        drops: vec![],
+        renames: vec![],
+        elsewhere: vec![],
+        default_shard_only: false,
+    }
+}
+
+/// Plans a change of schema.
+pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize, word: &str) -> Plan {
+    let statement = Statement { input, tokens, lexemes: &tokens.lexemes };
+    let found = match word {
+        "create" => statement.create(first + 1),
+        "alter" => statement.alter(first + 1),
+        "drop" => statement.drop(first + 1),
+        "refresh" => Ok(ddl(Ddl { default_shard_only: true, ..everywhere() })),
+        "vacuum" | "cluster" | "reindex" | "analyze" => Ok(statement.maintain(first + 1, word)),
+        _ => Ok(ddl(everywhere())),
+    };
+    let mut plan = found.unwrap_or_else(refuse);
+    if let PlanKind::Ddl(_) = plan.kind {
+        plan.fixed_slots = (0..input.lexed.slots.len() as u32).collect();
+    }
+    plan
+}
+
+fn ddl(ddl: Ddl) -> Plan {
+    planned(PlanKind::Ddl(ddl), false)
+}
+
+fn default_shard() -> Plan {
+    ddl(Ddl { default_shard_only: true, outside_transaction: true, ..everywhere() })
+}
+
+struct Statement<'s> {
+    input: &'s Input<'s>,
+    tokens: &'s Tokens,
+    lexemes: &'s [Lexeme],
+}
+
+type Changed = Result<Plan, Refusal>;
+
+impl Statement<'_> {
+    fn is(&self, at: usize, word: &str) -> bool {
+        self.lexemes.get(at).is_some_and(|lexeme| lexeme.is(word))
+    }
+
+    fn is_symbol(&self, at: usize, symbol: &str) -> bool {
+        self.lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol(symbol))
+    }
+
+    fn is_any(&self, at: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(at, word))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.lexemes.iter().any(|lexeme| lexeme.is(word))
+    }
+
+    fn end(&self) -> usize {
+        self.lexemes.len() - self.lexemes.iter().rev().take_while(|lexeme| lexeme.is_symbol(";")).count()
+    }
+
+    /// Behind `IF [NOT] EXISTS`.
+    fn skip_if(&self, at: usize) -> usize {
+        if self.is(at, "if") {
+            at + 2 + usize::from(self.is(at + 1, "not"))
+        } else {
+            at
+        }
+    }
+
+    fn matching(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_i32;
+        (open..self.lexemes.len()).find(|at| {
+            depth += i32::from(self.is_symbol(*at, "(")) - i32::from(self.is_symbol(*at, ")"));
+            depth == 0
+        })
+    }
+
+    fn create(&self, at: usize) -> Changed {
+        let mut at = at;
+        let (mut temporary, mut unique) = (false, false);
+        while self.is_any(at, &["or", "replace", "temp", "temporary", "local", "global", "unlogged", "unique", "recursive"])
+        {
+            temporary |= self.is_any(at, &["temp", "temporary"]);
+            unique |= self.is(at, "unique");
+            at += 1;
+        }
+        let object = match self.lexemes.get(at).map(|lexeme| &lexeme.kind) {
+            Some(Kind::Word(word)) => word.as_str(),
+            _ => return Ok(utility::not_understood(self.input, "CREATE in an unknown form")),
+        };
+        match object {
+            "table" | "view" | "sequence" if temporary => self.create_temporary(at + 1),
+            "table" => self.create_table(at + 1),
+            "materialized" => self.create_as(at + 2),
+            "index" => self.create_index(at + 1, unique),
+            "database" | "tablespace" | "subscription" => Ok(default_shard()),
+            "rule" => match utility::mentioned(self.input) {
+                (false, false) => Ok(ddl(everywhere())),
+                _ => Err(change("a rule that names a sharded or reference table")),
+            },
+            _ => Ok(ddl(everywhere())),
+        }
+    }
+
+    fn create_temporary(&self, at: usize) -> Changed {
+        let at = self.skip_if(at);
+        let Some((_, name, _)) = names::read(self.lexemes, at) else {
+            return Ok(utility::not_understood(self.input, "CREATE in an unknown form"));
+        };
+        if utility::mentioned(self.input).0 {
+            let what = "a temporary relation made from a sharded table";
+            return Err(refusal(catalogue::MIXED_GROUPS, what, "Make it empty, and fill it with values."));
+        }
+        let mut plan = planned(PlanKind::Local, false);
+        plan.session.pin = Some("temporary table");
+        plan.session.creates_temp.push(name.into());
+        Ok(plan)
+    }
+
+    fn create_table(&self, at: usize) -> Changed {
+        let at = self.skip_if(at);
+        let Some((schema, name, after)) = names::read(self.lexemes, at) else {
+            return Ok(utility::not_understood(self.input, "CREATE TABLE in an unknown form"));
+        };
+        if schema.as_deref().is_some_and(|schema| schema.starts_with("pg_temp")) {
+            return self.create_temporary(at);
+        }
+        let list = self.is_symbol(after, "(").then(|| self.matching(after)).flatten();
+        let behind = list.map_or(after, |close| close + 1);
+        if self.is(behind, "as") || (behind..self.end()).any(|at| self.is(at, "as") && self.depth(behind, at) == 0) {
+            return self.create_as(at);
+        }
+        let name = names::created(self.input, schema.as_deref(), &name);
+        let mut created = CreatedTable { name, columns: vec![], unique_keys: vec![], references: vec![] };
+        let derived = self.is(after, "partition") || self.is(after, "of") || self.is(behind, "inherits");
+        if let Some(close) = list {
+            let elements = rewrite::split(self.lexemes, Range { first: after + 1, last: close });
+            for element in elements {
+                self.element(&mut created, element);
+            }
+            if elements_unknown(self, after, close) || derived {
+                created.columns.clear();
+            }
+        }
+        if self.is(behind, "inherits") && utility::mentioned(self.input).0 {
+            return Err(change("INHERITS from a sharded table"));
+        }
+        self.check_new(&created)?;
+        Ok(ddl(Ddl { creates: vec![created], ..everywhere() }))
+    }
+
+    fn depth(&self, from: usize, to: usize) -> i32 {
+        (from..to).map(|at| i32::from(self.is_symbol(at, "(")) - i32::from(self.is_symbol(at, ")"))).sum()
+    }
+
+    /// One element of CREATE TABLE's list: a column or a constraint.
+    fn element(&self, created: &mut CreatedTable, element: Range) {
+        const CONSTRAINTS: &[&str] = &["constraint", "primary", "unique", "check", "foreign", "exclude", "like"];
+        if self.is_any(element.first, CONSTRAINTS) {
+            self.constraint(created, element);
+            return;
+        }
+        let Some(column) = self.lexemes[element.first].identifier() else { return };
+        const ENDS: &[&str] = &[
+            "default", "not", "null", "primary", "unique", "references", "check", "constraint", "generated", "collate",
+            "storage", "compression", "with", "options", "deferrable", "initially",
+        ];
+        let ends = |at: &usize| self.is_any(*at, ENDS) && self.depth(element.first, *at) == 0;
+        let type_end = (element.first + 1..element.last).find(ends).unwrap_or(element.last);
+        let text = if type_end > element.first + 1 {
+            let (start, end) = (self.lexemes[element.first + 1].start, self.lexemes[type_end - 1].end);
+            self.input.text.get(start..end).unwrap_or_default()
+        } else {
+            ""
+        };
+        created.columns.push((column.into(), text.into()));
+        let unique = (type_end..element.last).any(|at| {
+            self.depth(type_end, at) == 0 && (self.is(at, "unique") || self.is(at, "primary") && self.is(at + 1, "key"))
+        });
+        if unique {
+            created.unique_keys.push(vec![column.into()]);
+        }
+        self.references(created, Range { first: type_end, last: element.last });
+    }
+
+    fn constraint(&self, created: &mut CreatedTable, element: Range) {
+        let top = |words: &[&str]| {
+            (element.first..element.last).find(|at| self.is_any(*at, words) && self.depth(element.first, *at) == 0)
+        };
+        // A constraint may be named like a keyword only when quoted.
+        if let Some(at) = top(&["unique", "primary"]) {
+            let open = (at..element.last).find(|at| self.is_symbol(*at, "("));
+            if let Some((open, close)) = open.and_then(|open| Some((open, self.matching(open)?))) {
+                created.unique_keys.push(self.column_list(open, close));
+            }
+        }
+        if let Some(at) = top(&["exclude"]) {
+            let open = (at..element.last).find(|at| self.is_symbol(*at, "("));
+            if let Some((open, close)) = open.and_then(|open| Some((open, self.matching(open)?))) {
+                created.unique_keys.push(self.equal_columns(open, close));
+            }
+        }
+        self.references(created, element);
+    }
+
+    fn column_list(&self, open: usize, close: usize) -> Vec<Box<str>> {
+        let items = rewrite::split(self.lexemes, Range { first: open + 1, last: close });
+        let bare = items.into_iter().filter(|item| !self.is_symbol(item.first + 1, "("));
+        bare.filter_map(|item| self.lexemes[item.first].identifier().map(Into::into)).collect()
+    }
+
+    /// Columns of an EXCLUDE constraint that are compared by `=`.
+    fn equal_columns(&self, open: usize, close: usize) -> Vec<Box<str>> {
+        let items = rewrite::split(self.lexemes, Range { first: open + 1, last: close });
+        let equal = items.into_iter().filter(|item| item.last >= 3 && self.is_symbol(item.last - 1, "="));
+        equal.filter_map(|item| self.lexemes[item.first].identifier().map(Into::into)).collect()
+    }
+
+    fn references(&self, created: &mut CreatedTable, range: Range) {
+        for at in range.first..range.last {
+            if self.is(at, "references")
+                && let Some((schema, name, _)) = names::read(self.lexemes, at + 1)
+            {
+                created.references.push(names::full(self.input, schema.as_deref(), &name));
+            }
+        }
+    }
+
+    fn check_new(&self, created: &CreatedTable) -> Result<(), Refusal> {
+        let input = self.input;
+        let planned = input.topology.table(&created.name).map(|table| &table.kind);
+        let Some(key) = shard_rule(created, input.rules, input.topology) else {
+            let reference = planned == Some(&TableKind::Reference) || is_reference_rule(&created.name, input.rules);
+            return created.references.iter().try_for_each(|to| self.check_unsharded(&created.name, reference, to));
+        };
+        let (group, allowed) = match planned {
+            Some(TableKind::Sharded(sharded)) => (Some(sharded.group), sharded.allow_local_unique),
+            _ => (None, input.rules.local_unique_allowed),
+        };
+        if !created.columns.is_empty() && !created.columns.iter().any(|(column, _)| *column == key) {
+            return Err(change(format!("{} without its shard key {key:?}", created.name)));
+        }
+        for unique in &created.unique_keys {
+            check_unique(&created.name, &key, allowed, unique)?;
+        }
+        for to in created.references.iter().filter(|to| **to != created.name) {
+            match names::kind(input, to, 0) {
+                TableKind::Reference => {}
+                TableKind::Sharded(other) if group.is_none_or(|group| group == other.group) => {}
+                _ => return Err(change(format!("a foreign key from {} to {to}", created.name))),
+            }
+        }
+        Ok(())
+    }
+
+    /// A foreign key of a local or reference table.
+    fn check_unsharded(&self, from: &TableName, reference: bool, to: &TableName) -> Result<(), Refusal> {
+        match names::kind(self.input, to, 0) {
+            _ if from == to => Ok(()),
+            TableKind::Reference => Ok(()),
+            TableKind::Local if !reference => Ok(()),
+            _ => Err(change(format!("a foreign key from {from} to {to}"))),
+        }
+    }
+
+    /// CREATE TABLE … AS, CREATE MATERIALIZED VIEW: full on the default shard, empty elsewhere.
+    fn create_as(&self, at: usize) -> Changed {
+        let at = self.skip_if(at);
+        let unread = || Ok(utility::not_understood(self.input, "CREATE … AS in an unknown form"));
+        let Some((schema, name, after)) = names::read(self.lexemes, at) else { return unread() };
+        let name = names::created(self.input, schema.as_deref(), &name);
+        if self.input.topology.table(&name).is_some() || is_reference_rule(&name, self.input.rules) {
+            return Err(change(format!("CREATE TABLE {name} AS, when it is to be sharded or a reference table")));
+        }
+        let found = (after..self.end()).find(|at| self.is(*at, "as") && self.depth(after, *at) == 0);
+        let Some(query) = found.map(|at| at + 1) else { return unread() };
+        let mut last = self.end();
+        let tail = |words: &[&str]| {
+            last >= words.len() && words.iter().enumerate().all(|(i, word)| self.is(last - words.len() + i, word))
+        };
+        let (empty, full) = (tail(&["with", "no", "data"]), tail(&["with", "data"]));
+        last -= if empty { 3 } else if full { 2 } else { 0 };
+        let Some(inner) = self.tokens.range(query, last) else { return unread() };
+        match build::statement(self.input, &inner, 0).kind {
+            PlanKind::Local | PlanKind::Reference | PlanKind::Catalog | PlanKind::Anywhere => {}
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(refusal),
+            _ => {
+                let hint = "Make the table, then insert the rows of one shard key at a time.";
+                return Err(refusal(catalogue::MANY_SHARDS, "CREATE TABLE … AS from a sharded table", hint));
+            }
+        }
+        let mut elsewhere = vec![];
+        if !empty {
+            let place = |at: usize| self.input.lexed.shape_at(at);
+            let (Some(start), Some(end)) = (place(self.lexemes[last - 1].end), place(self.lexemes[self.end() - 1].end))
+            else {
+                return unread();
+            };
+            elsewhere.push(Splice { start, end, with: vec![Piece::Text(" WITH NO DATA".into())] });
+        }
+        let created = CreatedTable { name, columns: vec![], unique_keys: vec![], references: vec![] };
+        Ok(ddl(Ddl { creates: vec![created], elsewhere, ..everywhere() }))
+    }
+
+    fn create_index(&self, at: usize, unique: bool) -> Changed {
+        let concurrently = self.is(at, "concurrently");
+        let on = (at..self.end()).find(|at| self.is(*at, "on"));
+        let Some(mut table) = on.map(|on| on + 1) else {
+            return Ok(utility::not_understood(self.input, "CREATE INDEX in an unknown form"));
+        };
+        table += usize::from(self.is(table, "only"));
+        let Some((schema, name, after)) = names::read(self.lexemes, table) else {
+            return Ok(utility::not_understood(self.input, "CREATE INDEX in an unknown form"));
+        };
+        match names::resolve(self.input, schema.as_deref(), &name) {
+            Meaning::Temporary => return Ok(planned(PlanKind::Local, false)),
+            Meaning::Sharded(table, sharded) if unique => {
+                let open = (after..self.end()).find(|at| self.is_symbol(*at, "("));
+                let columns = open.and_then(|open| Some(self.column_list(open, self.matching(open)?)));
+                check_unique(&table, &sharded.key, sharded.allow_local_unique, &columns.unwrap_or_default())?;
+            }
+            _ => {}
+        }
+        Ok(ddl(Ddl { outside_transaction: concurrently, ..everywhere() }))
+    }
+
+    fn alter(&self, at: usize) -> Changed {
+        if self.is_any(at, &["system", "database", "tablespace", "subscription"]) {
+            return Ok(default_shard());
+        }
+        if !self.is(at, "table") {
+            return Ok(self.unless_temporary(at + 1));
+        }
+        let mut at = self.skip_if(at + 1);
+        at += usize::from(self.is(at, "only"));
+        let Some((schema, name, mut after)) = names::read(self.lexemes, at) else {
+            return Ok(utility::not_understood(self.input, "ALTER TABLE in an unknown form"));
+        };
+        after += usize::from(self.is_symbol(after, "*"));
+        let meaning = names::resolve(self.input, schema.as_deref(), &name);
+        if meaning == Meaning::Temporary {
+            return Ok(planned(PlanKind::Local, false));
+        }
+        let table = names::full(self.input, schema.as_deref(), &name);
+        let mut ddl = everywhere();
+        if self.is(after, "rename") && self.is(after + 1, "to") {
+            let to = self.lexemes.get(after + 2).and_then(Lexeme::identifier).unwrap_or_default();
+            ddl.renames.push((table.clone(), TableName::new(table.schema.clone(), to)));
+        } else if self.is(after, "set") && self.is(after + 1, "schema") {
+            let to = self.lexemes.get(after + 2).and_then(Lexeme::identifier).unwrap_or_default();
+            ddl.renames.push((table.clone(), TableName::new(to, table.name.clone())));
+        }
+        for action in rewrite::split(self.lexemes, Range { first: after, last: self.end() }) {
+            self.check_action(&meaning, &table, action)?;
+        }
+        Ok(self::ddl(ddl))
+    }
+
+    fn check_action(&self, meaning: &Meaning, table: &TableName, action: Range) -> Result<(), Refusal> {
+        let mut created =
+            CreatedTable { name: table.clone(), columns: vec![], unique_keys: vec![], references: vec![] };
+        if self.is(action.first, "add") {
+            let mut first = action.first + 1;
+            let column = self.is(first, "column");
+            first = self.skip_if(first + usize::from(column));
+            self.element(&mut created, Range { first, last: action.last });
+            self.check_filled(meaning, action)?;
+        }
+        match meaning {
+            Meaning::Sharded(_, sharded) => self.check_sharded(table, sharded, &created, action),
+            _ => {
+                let reference = matches!(meaning, Meaning::Reference(_));
+                created.references.iter().try_for_each(|to| self.check_unsharded(table, reference, to))
+            }
+        }
+    }
+
+    /// A new column whose values each server would make up by itself.
+    fn check_filled(&self, meaning: &Meaning, action: Range) -> Result<(), Refusal> {
+        const VOLATILE: &[&str] = &[
+            "serial", "bigserial", "smallserial", "serial4", "serial8", "serial2", "identity", "nextval", "random",
+            "gen_random_uuid", "uuid_generate_v4", "uuid_generate_v1", "clock_timestamp",
+        ];
+        const STABLE: &[&str] = &["now", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime"];
+        let holds = |words: &[&str]| (action.first..action.last).any(|at| self.is_any(at, words));
+        let fault = match meaning {
+            Meaning::Sharded(..) => holds(VOLATILE),
+            Meaning::Reference(_) => holds(VOLATILE) || holds(STABLE),
+            _ => false,
+        };
+        if fault { Err(change("a new column that each server would fill by itself")) } else { Ok(()) }
+    }
+
+    fn check_sharded(
+        &self,
+        table: &TableName,
+        sharded: &ShardedTable,
+        created: &CreatedTable,
+        action: Range,
+    ) -> Result<(), Refusal> {
+        let key = |at: usize| self.lexemes.get(at).and_then(Lexeme::identifier) == Some(&*sharded.key);
+        let at = action.first;
+        let named = at + 1 + usize::from(self.is(at + 1, "column"));
+        let named = self.skip_if(named);
+        let fault = match self.lexemes.get(at).map(|lexeme| &lexeme.kind) {
+            Some(Kind::Word(word)) => match word.as_str() {
+                "drop" => key(named) && !self.is_any(at + 1, &["constraint"]),
+                "rename" => key(named) && !self.is_any(at + 1, &["constraint", "to"]),
+                "alter" => key(named) && (self.is(named + 1, "type") || self.is(named + 1, "set") && self.is(named + 2, "data")),
+                "attach" | "detach" | "inherit" => true,
+                _ => false,
+            },
+            _ => false,
+        };
+        if fault {
+            return Err(change(format!("this change of {table}")));
+        }
+        for unique in &created.unique_keys {
+            check_unique(table, &sharded.key, sharded.allow_local_unique, unique)?;
+        }
+        for to in created.references.iter().filter(|to| *to != table) {
+            match names::kind(self.input, to, 0) {
+                TableKind::Reference => {}
+                TableKind::Sharded(other) if other.group == sharded.group => {}
+                _ => return Err(change(format!("a foreign key from {table} to {to}"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn drop(&self, at: usize) -> Changed {
+        let object = match self.lexemes.get(at).map(|lexeme| &lexeme.kind) {
+            Some(Kind::Word(word)) => word.as_str(),
+            _ => return Ok(utility::not_understood(self.input, "DROP in an unknown form")),
+        };
+        match object {
+            "database" | "tablespace" | "subscription" => Ok(default_shard()),
+            "table" => self.drop_tables(at + 1),
+            "schema" => {
+                let names = rewrite::split(self.lexemes, Range { first: self.skip_if(at + 1), last: self.end() });
+                let schemas: Vec<&str> =
+                    names.into_iter().filter_map(|name| self.lexemes[name.first].identifier()).collect();
+                let known = self.input.topology.tables.keys().chain(self.input.schema.relations.keys());
+                let mut drops: Vec<TableName> =
+                    known.filter(|name| schemas.contains(&&*name.schema)).cloned().collect();
+                drops.sort();
+                drops.dedup();
+                Ok(ddl(Ddl { drops, ..everywhere() }))
+            }
+            "index" if self.is(at + 1, "concurrently") => Ok(ddl(Ddl { outside_transaction: true, ..everywhere() })),
+            _ => Ok(self.unless_temporary(at + 1)),
+        }
+    }
+
+    fn drop_tables(&self, at: usize) -> Changed {
+        let (mut drops, mut temporary) = (vec![], false);
+        for name in rewrite::split(self.lexemes, Range { first: self.skip_if(at), last: self.end() }) {
+            let Some((schema, name, _)) = names::read(self.lexemes, name.first) else {
+                return Ok(utility::not_understood(self.input, "DROP TABLE in an unknown form"));
+            };
+            match names::resolve(self.input, schema.as_deref(), &name) {
+                Meaning::Temporary => temporary = true,
+                _ => drops.push(names::full(self.input, schema.as_deref(), &name)),
+            }
+        }
+        match (temporary, drops.is_empty()) {
+            (true, true) => Ok(planned(PlanKind::Local, false)),
+            (true, false) => Err(refusal(
+                catalogue::MIXED_GROUPS,
+                "DROP of temporary tables together with others",
+                "Drop them in statements of their own.",
+            )),
+            _ => Ok(ddl(Ddl { drops, ..everywhere() })),
+        }
+    }
+
+    fn names_temporary(&self, from: usize) -> bool {
+        let names = self.lexemes.iter().skip(from).filter_map(Lexeme::identifier);
+        let temporary = |name: &str| name.starts_with("pg_temp") || self.input.temp_tables.iter().any(|t| **t == *name);
+        names.into_iter().any(temporary)
+    }
+
+    fn unless_temporary(&self, from: usize) -> Plan {
+        if self.names_temporary(from) { planned(PlanKind::Local, false) } else { ddl(everywhere()) }
+    }
+
+    fn maintain(&self, at: usize, word: &str) -> Plan {
+        if self.names_temporary(at) {
+            return planned(PlanKind::Local, false);
+        }
+        let outside = match word {
+            "vacuum" => true,
+            "reindex" => self.has("concurrently") || self.has("database") || self.has("system") || self.has("schema"),
+            "cluster" => self.end() <= at + 1,
+            _ => false,
+        };
+        ddl(Ddl { outside_transaction: outside, ..everywhere() })
+    }
+}
+
+/// Whether the list holds something that brings columns of its own.
+fn elements_unknown(statement: &Statement<'_>, open: usize, close: usize) -> bool {
+    let elements = rewrite::split(statement.lexemes, Range { first: open + 1, last: close });
+    elements.into_iter().any(|element| statement.is(element.first, "like"))
+}
+
+fn check_unique(table: &TableName, key: &str, allowed: bool, columns: &[Box<str>]) -> Result<(), Refusal> {
+    if allowed || columns.iter().any(|column| **column == *key) {
+        return Ok(());
+    }
+    let hint = format!("Add {key:?} to the key, or shard the table with ALLOW LOCAL UNIQUE.");
+    Err(refusal(catalogue::UNIQUE_WITHOUT_KEY, format!("a unique key of {table}"), hint))
+}

@@ -1,0 +1,234 @@
+//! Read: plans of queries and of INSERT, UPDATE and DELETE. In: facts and what was found in them. Out: a plan.
+//! Never: a statement over several shards that is not proven exact.
+
+use super::{
+    Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
+    aggregate::{self, Scattered},
+    build::Input,
+    join::{Analysis, InsertRows},
+    refuse::{plan, refusal, refuse},
+};
+use crate::{
+    error::catalogue,
+    sql::{
+        facts::{Name, Query},
+        parse::Tokens,
+        volatility::{self, Builtin},
+    },
+    topology::schema::Volatility,
+};
+use pgring_config::tables::TableKind;
+
+/// What a called function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// One of PostgreSQL's own.
+    Builtin(Builtin),
+    /// A user's.
+    User(Volatility),
+}
+
+/// What a function's name stands for. A user's function of the same name as a builtin counts: it may be meant.
+pub(crate) fn class(input: &Input<'_>, name: &Name) -> Class {
+    let user = |schema: &str| input.schema.functions.get(&(schema.into(), name.name.as_str().into())).copied();
+    let found = match name.schema.as_deref() {
+        Some("pg_catalog") => None,
+        Some(schema) => Some(user(schema).unwrap_or(Volatility::Volatile)),
+        None => input.search_path.iter().filter_map(|schema| user(schema)).max(),
+    };
+    match found {
+        Some(volatility) => Class::User(volatility),
+        None => Class::Builtin(volatility::builtin(&name.name)),
+    }
+}
+
+/// Plans a query or a writing statement. Its first token is `first`.
+pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: usize) -> Plan {
+    let mut scattered = Err(refusal(catalogue::MANY_SHARDS, "a statement in this form", HINT));
+    let analysis = Analysis::of(input, query, &mut |analysis, scope| {
+        scattered = aggregate::scatter(input, analysis, scope, query, (&tokens.lexemes, first));
+    });
+    let reads_only = reads_only(input, &analysis);
+    let mut plan = match early(input, &analysis) {
+        Some(refusal) => refuse(refusal),
+        None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
+        None => sharded(input, &analysis, scattered, reads_only),
+    };
+    plan.session = effect(input, &analysis, tokens);
+    plan
+}
+
+const HINT: &str = "Narrow the statement to one shard key, or split it up.";
+
+fn reads_only(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
+    let harmless = |class| {
+        matches!(
+            class,
+            Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable)
+                | Class::User(Volatility::Immutable | Volatility::Stable)
+        )
+    };
+    let silent = !analysis.writes && !analysis.locks && !analysis.into;
+    silent && analysis.calls.iter().all(|called| harmless(class(input, &called.call.name)))
+}
+
+fn called(input: &Input<'_>, analysis: &Analysis<'_>, wanted: &[Builtin]) -> Option<String> {
+    let matches = |class| matches!(class, Class::Builtin(builtin) if wanted.contains(&builtin));
+    let mut calls = analysis.calls.iter();
+    calls.find(|called| matches(class(input, &called.call.name))).map(|called| called.call.name.name.clone())
+}
+
+fn has_placed_tables(input: &Input<'_>) -> bool {
+    input.topology.tables.values().any(|table| table.kind != TableKind::Local)
+}
+
+/// What is refused whatever the keys are.
+fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
+    if let Some(view) = &analysis.sharded_view {
+        let hint = "Use the tables of the view instead.";
+        return Some(refusal(catalogue::MANY_SHARDS, format!("{view}, a view that reads a sharded table"), hint));
+    }
+    if let Some(name) = called(input, analysis, &[Builtin::RunsText]).filter(|_| has_placed_tables(input)) {
+        return Some(refusal(catalogue::UNSUPPORTED, format!("{name}, which runs a text"), "Run the text itself."));
+    }
+    if let Some(table) = &analysis.writes_reference {
+        return Some(refusal(catalogue::REFERENCE_WRITE, format!("{table}"), "Write it on each server by hand."));
+    }
+    if analysis.instances.is_empty() {
+        return None;
+    }
+    groups(analysis).or_else(|| rows(analysis)).or_else(|| {
+        let name = called(input, analysis, &[Builtin::DefaultShard, Builtin::Pins])?;
+        let what = format!("{name} together with a sharded table");
+        Some(refusal(catalogue::UNSUPPORTED, what, "Call it in a statement of its own."))
+    })
+}
+
+fn groups(analysis: &Analysis<'_>) -> Option<Refusal> {
+    let hint = "Reach them in statements of their own.";
+    let group = analysis.instances.first()?.sharded.group;
+    let other = [
+        (analysis.temporary, "a sharded table and a temporary one"),
+        (analysis.local, "a sharded table and a local one"),
+        (analysis.system, "a sharded table and a system catalog"),
+        (analysis.instances.iter().any(|instance| instance.sharded.group != group), "two colocation groups"),
+        (analysis.into, "SELECT INTO from a sharded table"),
+    ];
+    let (_, what) = other.into_iter().find(|(found, _)| *found)?;
+    Some(refusal(catalogue::MIXED_GROUPS, what, hint))
+}
+
+fn rows(analysis: &Analysis<'_>) -> Option<Refusal> {
+    if let Some(table) = &analysis.assigns_key {
+        let what = format!("the shard key of {table} is assigned");
+        return Some(refusal(catalogue::KEY_UPDATE, what, "Delete the row and insert it again."));
+    }
+    if let Some((table, column)) = &analysis.volatile_default {
+        let what = format!("column {column:?} of {table}");
+        return Some(refusal(catalogue::VOLATILE_DEFAULT, what, "Give the column a value in the statement."));
+    }
+    analysis.inserts.iter().find_map(|rows| match rows {
+        InsertRows::Unknown(what, hint) => Some(refusal(catalogue::UNSUPPORTED, *what, *hint)),
+        InsertRows::Volatile => Some(refusal(
+            catalogue::VOLATILE_DEFAULT,
+            "the shard key would be a volatile default",
+            "Give the shard key as a value.",
+        )),
+        InsertRows::Keys(_) | InsertRows::Follow(_) => None,
+    })
+}
+
+fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> PlanKind {
+    if analysis.into && into_temporary(tokens).is_none() {
+        let what = "SELECT INTO";
+        return PlanKind::Refuse(refusal(catalogue::UNSUPPORTED, what, "Use CREATE TABLE … AS."));
+    }
+    let known = |builtin| {
+        matches!(
+            builtin,
+            Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable | Builtin::Volatile
+        )
+    };
+    let free = analysis
+        .calls
+        .iter()
+        .all(|called| matches!(class(input, &called.call.name), Class::Builtin(builtin) if known(builtin)));
+    if analysis.temporary || analysis.local || analysis.writes || analysis.into {
+        PlanKind::Local
+    } else if analysis.system {
+        if analysis.reference { PlanKind::Local } else { PlanKind::Catalog }
+    } else if analysis.reference {
+        if reads_only(input, analysis) && free { PlanKind::Reference } else { PlanKind::Local }
+    } else if free {
+        PlanKind::Anywhere
+    } else {
+        PlanKind::Local
+    }
+}
+
+/// The temporary table that `SELECT … INTO TEMP name` makes.
+fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
+    let at = tokens.lexemes.iter().position(|lexeme| lexeme.is("into"))?;
+    let temporary = |lexeme: &crate::sql::parse::Lexeme| lexeme.is("temp") || lexeme.is("temporary");
+    tokens.lexemes.get(at + 1).filter(|lexeme| temporary(lexeme))?;
+    let table = tokens.lexemes[at + 2..].iter().find(|lexeme| !lexeme.is("table"))?;
+    table.identifier().map(Into::into)
+}
+
+fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> SessionEffect {
+    let mut effect = SessionEffect::default();
+    if let Some(name) = called(input, analysis, &[Builtin::Pins]) {
+        effect.pin = Some(if name == "set_config" { "set_config" } else { "advisory lock" });
+    }
+    if analysis.into
+        && let Some(table) = into_temporary(tokens)
+    {
+        effect.pin = Some("temporary table");
+        effect.creates_temp.push(table);
+    }
+    effect
+}
+
+fn sharded(
+    input: &Input<'_>,
+    analysis: &Analysis<'_>,
+    scattered: Result<Scattered, Refusal>,
+    reads_only: bool,
+) -> Plan {
+    let group = analysis.instances[0].sharded.group;
+    let insert = !analysis.inserts.is_empty();
+    let (recipe, many, fixed_slots) = match scattered {
+        Ok(found) if !analysis.writes => {
+            let many = Many::Merge { splices: found.splices, merge: Box::new(found.merge) };
+            (analysis.recipe(found.anchor), many, found.fixed)
+        }
+        Ok(_) => (same(analysis), Many::Refuse(write_refusal()), vec![]),
+        Err(_) if analysis.writes => (same(analysis), Many::Refuse(write_refusal()), vec![]),
+        Err(refusal) => (same(analysis), Many::Refuse(refusal), vec![]),
+    };
+    let _ = input;
+    let kind = PlanKind::Sharded(Sharded { group, recipe, insert, many });
+    Plan { kind, reads_only, fixed_slots, session: SessionEffect::default() }
+}
+
+fn write_refusal() -> Refusal {
+    refusal(catalogue::WRITE_MANY_SHARDS, "a write that is not limited to one shard", "Write one shard key at a time.")
+}
+
+/// All instances and inserted rows on one and the same shard.
+fn same(analysis: &Analysis<'_>) -> Recipe {
+    let inserted = |instance: usize| analysis.instances[instance].inserted;
+    let instances = (0..analysis.instances.len()).filter(|at| !inserted(*at)).map(|at| analysis.recipe(at));
+    let inserts = analysis.inserts.iter().filter_map(|rows| match rows {
+        InsertRows::Keys(recipe) => Some(recipe.clone()),
+        InsertRows::Follow(instance) => Some(analysis.recipe(*instance)),
+        InsertRows::Unknown(..) | InsertRows::Volatile => None,
+    });
+    let mut all: Vec<Recipe> = vec![];
+    for recipe in instances.chain(inserts) {
+        if !all.contains(&recipe) {
+            all.push(recipe);
+        }
+    }
+    if all.len() == 1 { all.remove(0) } else { Recipe::Same(all) }
+}
