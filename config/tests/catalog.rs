@@ -120,6 +120,23 @@ async fn routers_that_start_at_once_make_one_catalog() {
 }
 
 #[tokio::test]
+async fn a_seed_that_cannot_be_leaves_nothing_behind() {
+    let server = common::server();
+    let catalog = open(&server).await;
+    catalog.migrate().await.expect("a fresh catalog migrates");
+    let seed = async |shards: &[SeedShard], default: &str| catalog.seed(shards, &default.into(), &[]).await;
+    assert!(matches!(seed(&four_shards(), "s9").await, Err(CatalogError::UnknownShard(_))));
+    let twice = [four_shards(), four_shards()].concat();
+    assert!(matches!(seed(&twice, "s0").await, Err(CatalogError::ShardExists(_))));
+    assert!(matches!(seed(&[shard("s0", 0.0)], "s0").await, Err(CatalogError::Weight(_))));
+    assert!(matches!(catalog.load(&HashMap::new()).await, Err(CatalogError::NotSeeded)));
+    assert_eq!(seed(&four_shards(), "s0").await.expect("seeded"), Change::Changed);
+    assert_eq!(seed(&[shard("other", 1.0)], "other").await.expect("ignored"), Change::Unchanged);
+    let names: Vec<_> = load(&catalog).await.shards.iter().map(|shard| shard.name.to_string()).collect();
+    assert_eq!(names, ["s0", "s1", "s2", "s3"]);
+}
+
+#[tokio::test]
 async fn a_catalog_serves_one_database_and_no_newer_version() {
     let server = common::server();
     let catalog = open(&server).await;
