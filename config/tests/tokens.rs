@@ -4,10 +4,14 @@ mod common;
 
 use pgring_config::{
     arcs::hash_expression,
+    ids::ShardName,
     key::{KeyError, KeyType, KeyValue},
+    ring::Ring,
     token,
+    topology::Placement,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::collections::HashMap;
 use tokio_postgres::Client;
 
 const VALUES: usize = 10_000;
@@ -125,6 +129,37 @@ async fn the_three_integer_types_share_their_tokens() {
     for row in client.query(SQL, &[]).await.expect("the functions exist") {
         let token = token::of_integer(row.get::<_, i16>(0).into()).0;
         assert_eq!([row.get::<_, i64>(1), row.get(2), row.get(3)], [token; 3]);
+    }
+}
+
+#[tokio::test]
+async fn the_condition_of_an_arc_holds_for_its_rows_and_no_others() {
+    let server = common::server();
+    let client = common::connect(&server.connection_string("app")).await;
+    let mut random = StdRng::seed_from_u64(3);
+    // A few points each, so that there are few arcs, and one owner on both ends of the ring.
+    let arcs = Ring::propose(&["a", "b", "c"].map(|name| (ShardName::from(name), 0.04)));
+    assert!(arcs.len() > 4);
+    let placement = Placement::Hash { arcs: arcs.clone(), pinned: HashMap::new() };
+    for key_type in [KeyType::Int2, KeyType::Int4, KeyType::Int8, KeyType::Text, KeyType::Bpchar, KeyType::Uuid] {
+        let length = if key_type == KeyType::Bpchar { "(100)" } else { "" };
+        let make = format!("DROP TABLE IF EXISTS t; CREATE TABLE t (\"Key\" {key_type}{length})");
+        client.batch_execute(&make).await.expect("made");
+        let spellings: Vec<_> = values(key_type, &mut random).iter().map(|text| text.replace("+00-", "-00")).collect();
+        let fill = format!("INSERT INTO t SELECT v::{key_type}{length} FROM unnest($1::text[]) AS v");
+        client.execute(&fill, &[&spellings]).await.expect("filled");
+        client.execute("INSERT INTO t VALUES (NULL)", &[]).await.expect("a key that no arc has");
+        let mut seen = 0;
+        for arc in &arcs {
+            let condition = arc.condition(key_type.family(), "\"Key\"");
+            let sql = format!("SELECT \"Key\"::text FROM t WHERE {condition}");
+            for row in client.query(&sql, &[]).await.expect("the condition is SQL") {
+                let key = KeyValue::from_canonical(key_type.family(), row.get(0)).expect("a key");
+                assert_eq!(placement.arc_of(key.token()), Some(arc), "{key_type} {key}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, spellings.len(), "{key_type}: every row but the NULL is in one arc");
     }
 }
 

@@ -23,7 +23,7 @@ const SCHEMA: &str = "
 CREATE SCHEMA IF NOT EXISTS pgring;
 GRANT USAGE ON SCHEMA pgring TO PUBLIC;
 CREATE TABLE IF NOT EXISTS pgring.identity (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
   cluster text NOT NULL,
   shard text NOT NULL,
   min_epoch bigint NOT NULL DEFAULT 0,

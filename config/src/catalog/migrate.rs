@@ -23,7 +23,7 @@ REVOKE ALL ON pgring.schema_migrations FROM PUBLIC;
 
 const FIRST: &str = "
 CREATE TABLE pgring.meta (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
   cluster text NOT NULL,
   database text NOT NULL,
   system_identifier bigint,
@@ -47,7 +47,7 @@ CREATE TABLE pgring.replicas (
   connection text NOT NULL
 );
 CREATE TABLE pgring.epoch (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
   epoch bigint NOT NULL DEFAULT 0,
   tables_version bigint NOT NULL DEFAULT 0,
   next_shard integer NOT NULL DEFAULT 0,

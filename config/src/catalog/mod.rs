@@ -1,5 +1,5 @@
 //! Catalog: the topology as PostgreSQL keeps it, in schema `pgring` of the catalog database. In: changes that an
-//! admin or a CREATE TABLE asks for. Out: [`Topology`] snapshots, and word of changes. Never: the data path, a
+//! admin or a CREATE TABLE asks for. Out: [`crate::topology::Topology`] snapshots, and word of changes. Never: the data path, a
 //! client, a snapshot of its own (the router swaps them).
 //!
 //! Every change is one transaction that holds the lock of the one row of `pgring.epoch`, so changes come one
@@ -20,9 +20,6 @@ use crate::error::CatalogError;
 use deadpool_postgres::{Object, Pool};
 use std::sync::Arc;
 use tokio_postgres::Config;
-
-#[allow(unused_imports, reason = "for the documentation")]
-use crate::topology::Topology;
 
 /// The catalog of one database. Cloning it shares its connections (at most 4).
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 //! looks at the table itself, its rows or its columns.
 //!
 //! A planned table whose key type is not known yet, and which names no group, has its group decided when the type
-//! is known ([`ShardedTable::UNDECIDED`] until then).
+//! is known ([`crate::tables::ShardedTable::UNDECIDED`] until then).
 
 use super::{
     Catalog, Change,
@@ -15,9 +15,6 @@ use crate::{
     key::{KeyFamily, KeyType},
     tables::{Strategy, TableName, TableState},
 };
-
-#[allow(unused_imports, reason = "for the documentation")]
-use crate::tables::ShardedTable;
 
 /// `SHARD TABLE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
