@@ -134,14 +134,21 @@ fn a_taken_port_and_a_wrong_setting_are_told_plainly() {
 
 #[test]
 fn a_replica_follows_its_primary_and_can_be_promoted() {
-    let primary = app_server();
-    let replica = primary.start_replica("s0r1", ServerOptions::default().for_shard()).unwrap();
+    let mut primary = app_server();
+    let mut replica = primary.start_replica("s0-r1", ServerOptions::default().for_shard()).unwrap();
     psql(&primary, "CREATE TABLE t AS SELECT 5 AS n").unwrap();
     wait_for("the row on the replica", || psql(&replica, "SELECT n FROM t").as_deref() == Ok("5"));
-    assert_eq!(psql(&primary, "SELECT application_name FROM pg_stat_replication").unwrap(), "s0r1");
+    assert_eq!(psql(&primary, "SELECT application_name FROM pg_stat_replication").unwrap(), "s0-r1");
     assert!(psql(&replica, "INSERT INTO t VALUES (6)").is_err());
+
+    primary.restart().unwrap();
+    psql(&primary, "UPDATE t SET n = 7").unwrap();
+    wait_for("the new row on the replica", || psql(&replica, "SELECT n FROM t").as_deref() == Ok("7"));
+
     replica.promote().unwrap();
     psql(&replica, "INSERT INTO t VALUES (6)").unwrap();
+    replica.restart().unwrap();
+    psql(&replica, "INSERT INTO t VALUES (8)").unwrap();
 }
 
 #[test]
