@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pgring_local_postgres::{Binaries, LocalError, Locale, Server, ServerOptions, unprivileged};
+use pgring_local_postgres::{Binaries, LocalError, Locale, Server, ServerOptions, can_reach, unprivileged};
 
 fn binaries() -> Binaries {
     Binaries::find().unwrap()
@@ -155,4 +155,17 @@ fn a_replica_follows_its_primary_and_can_be_promoted() {
 fn programs_run_unprivileged() {
     let output = unprivileged(Path::new("id")).unwrap().arg("-u").output().unwrap();
     assert_ne!(String::from_utf8_lossy(&output.stdout).trim(), "0");
+}
+
+#[test]
+fn a_folder_that_the_servers_account_cannot_enter_is_told_before_anything_is_made() {
+    let closed = tempfile::tempdir().unwrap(); // only ourselves may enter it
+    let folder = closed.path().join("s0");
+    let reachable = can_reach(&folder).unwrap();
+    let started = Server::start(&binaries(), ServerOptions::default().data(&folder));
+    assert_eq!(started.is_ok(), reachable);
+    if let Err(error) = started {
+        assert!(matches!(&error, LocalError::Unreachable { path, .. } if *path == folder), "{error}");
+        assert!(!folder.join("data").exists());
+    }
 }
