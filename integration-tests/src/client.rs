@@ -246,6 +246,19 @@ impl Raw {
         frames
     }
 
+    /// Waits until there is something to read.
+    pub async fn peek(&mut self) {
+        if self.input.is_empty() {
+            self.fill().await;
+        }
+    }
+
+    /// Reads to the end of the connection, whatever it is, and returns how many bytes came.
+    pub async fn read_to_end(&mut self) -> usize {
+        while self.fill().await {}
+        self.input.len()
+    }
+
     /// Whether the server closes the connection without another word.
     pub async fn is_closed(&mut self) -> bool {
         self.read().await.is_none()

@@ -57,28 +57,35 @@ impl Server {
         Self::start_in(home, binaries, options, account)
     }
 
-    /// Starts a streaming replica of this server; `name` becomes its `application_name` and its replication slot.
+    /// Starts a streaming replica of this server; `name` becomes its `application_name` and names its replication slot.
     ///
-    /// A kept folder that holds data already is started as it is.
+    /// A kept folder that holds data already is started as it is: a replica goes on following this server, at its present
+    /// port, and one that was promoted stays a primary.
     ///
     /// # Errors
-    /// As [`Server::start`]; [`LocalError::Tool`] with the words of `pg_basebackup`.
+    /// As [`Server::start`]; [`LocalError::Tool`] with the words of `pg_basebackup`, for one when the slot exists already.
     pub fn start_replica(&self, name: &str, options: ServerOptions) -> Result<Server, LocalError> {
         let home = Home::open(options.data.as_deref(), self.account)?;
+        let slot = slot_name(name);
         if !home.data().join("PG_VERSION").exists() {
-            self.base_backup(name, &home)?;
+            self.base_backup(&slot, &home)?;
         }
-        let options = options.setting("cluster_name", name);
+        let primary = format!("{} application_name={}", self.connection_string("postgres"), quote_value(name));
+        let options = options.setting("primary_conninfo", primary).setting("primary_slot_name", slot);
         Self::start_in(home, &self.binaries, options, self.account)
     }
 
-    fn base_backup(&self, name: &str, home: &Home) -> Result<(), LocalError> {
+    /// Copies this server's data, marked to start as a replica; makes the replication slot.
+    fn base_backup(&self, slot: &str, home: &Home) -> Result<(), LocalError> {
         let partial = home.data().with_extension("partial");
         let _ = fs::remove_dir_all(&partial);
         let mut command = self.account.command(&self.binaries.program("pg_basebackup"));
-        command.arg("-D").arg(&partial).args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
-        command.args(["-U", &self.options.user, "-R", "-X", "stream", "-c", "fast", "-C", "-S", name, "--no-sync"]);
+        command.arg("-D").arg(&partial).args(["-h", self.host(), "-p", &self.port.to_string()]);
+        command.args(["-U", &self.options.user, "-X", "stream", "-c", "fast", "-C", "-S", slot, "--no-sync"]);
         run(command.env("PGPASSWORD", &self.options.password))?;
+        let signal = partial.join("standby.signal");
+        fs::write(&signal, "").map_err(LocalError::io("cannot write", &signal))?;
+        self.account.own(&signal)?;
         fs::rename(&partial, home.data()).map_err(LocalError::io("cannot rename", &partial))
     }
 
@@ -311,6 +318,12 @@ impl Drop for Server {
     }
 }
 
+/// A replication slot's name for a replica: only `a-z`, `0-9` and `_` are allowed in it.
+fn slot_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    name.chars().map(plain).collect()
+}
+
 /// Quotes a value of a connection string where libpq needs it.
 fn quote_value(value: &str) -> String {
     let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
@@ -320,6 +333,12 @@ fn quote_value(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replicas_slot_has_a_name_that_postgresql_allows() {
+        assert_eq!(slot_name("s0r1"), "s0r1");
+        assert_eq!(slot_name("East-1.R2"), "east_1_r2");
+    }
 
     #[test]
     fn values_of_connection_strings_are_quoted_where_libpq_needs_it() {

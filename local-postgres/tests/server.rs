@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pgring_local_postgres::{Binaries, LocalError, Locale, Server, ServerOptions, unprivileged};
+use pgring_local_postgres::{Binaries, LocalError, Locale, Server, ServerOptions, can_reach, unprivileged};
 
 fn binaries() -> Binaries {
     Binaries::find().unwrap()
@@ -134,18 +134,38 @@ fn a_taken_port_and_a_wrong_setting_are_told_plainly() {
 
 #[test]
 fn a_replica_follows_its_primary_and_can_be_promoted() {
-    let primary = app_server();
-    let replica = primary.start_replica("s0r1", ServerOptions::default().for_shard()).unwrap();
+    let mut primary = app_server();
+    let mut replica = primary.start_replica("s0-r1", ServerOptions::default().for_shard()).unwrap();
     psql(&primary, "CREATE TABLE t AS SELECT 5 AS n").unwrap();
     wait_for("the row on the replica", || psql(&replica, "SELECT n FROM t").as_deref() == Ok("5"));
-    assert_eq!(psql(&primary, "SELECT application_name FROM pg_stat_replication").unwrap(), "s0r1");
+    assert_eq!(psql(&primary, "SELECT application_name FROM pg_stat_replication").unwrap(), "s0-r1");
     assert!(psql(&replica, "INSERT INTO t VALUES (6)").is_err());
+
+    primary.restart().unwrap();
+    psql(&primary, "UPDATE t SET n = 7").unwrap();
+    wait_for("the new row on the replica", || psql(&replica, "SELECT n FROM t").as_deref() == Ok("7"));
+
     replica.promote().unwrap();
     psql(&replica, "INSERT INTO t VALUES (6)").unwrap();
+    replica.restart().unwrap();
+    psql(&replica, "INSERT INTO t VALUES (8)").unwrap();
 }
 
 #[test]
 fn programs_run_unprivileged() {
     let output = unprivileged(Path::new("id")).unwrap().arg("-u").output().unwrap();
     assert_ne!(String::from_utf8_lossy(&output.stdout).trim(), "0");
+}
+
+#[test]
+fn a_folder_that_the_servers_account_cannot_enter_is_told_before_anything_is_made() {
+    let closed = tempfile::tempdir().unwrap(); // only ourselves may enter it
+    let folder = closed.path().join("s0");
+    let reachable = can_reach(&folder).unwrap();
+    let started = Server::start(&binaries(), ServerOptions::default().data(&folder));
+    assert_eq!(started.is_ok(), reachable);
+    if let Err(error) = started {
+        assert!(matches!(&error, LocalError::Unreachable { path, .. } if *path == folder), "{error}");
+        assert!(!folder.join("data").exists());
+    }
 }
