@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::LocalError;
+use crate::watchdog::SHELL;
 
 /// Variables that would change what PostgreSQL's programs do.
 const PG_VARIABLES: &[&str] = &[
@@ -72,14 +73,14 @@ impl Account {
 
     /// Whether this account can enter the folder and everything above it.
     pub(crate) fn can_enter(&self, folder: &Path) -> bool {
-        let mut command = self.command(Path::new("/bin/sh"));
+        let mut command = self.command(Path::new(SHELL));
         command.args(["-c", "cd -- \"$1\" 2>/dev/null", "sh"]).arg(folder);
         command.status().is_ok_and(|status| status.success())
     }
 
     /// Whether a process exists that this account may signal: the question PostgreSQL asks of a stale `postmaster.pid`.
     pub(crate) fn sees_process(&self, pid: u32) -> bool {
-        let mut command = self.command(Path::new("/bin/sh"));
+        let mut command = self.command(Path::new(SHELL));
         command.args(["-c", "kill -0 \"$1\" 2>/dev/null", "sh"]).arg(pid.to_string());
         command.status().is_ok_and(|status| status.success())
     }

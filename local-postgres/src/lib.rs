@@ -28,3 +28,4 @@ pub use options::{Auth, Locale, ServerOptions};
 pub use port::FreePort;
 pub use server::{Server, Stop};
 pub use template::Template;
+pub use watchdog::{Guard, Signal, Watchdog};

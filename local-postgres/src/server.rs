@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::home::Home;
 use crate::template::run;
-use crate::watchdog::{Signal, Watchdog};
+use crate::watchdog::{Guard, SHELL, Signal, Watchdog};
 use crate::{Binaries, FreePort, LocalError, ServerOptions};
 
 /// How long a server may take to answer; recovery after a crash is part of it.
@@ -124,10 +125,10 @@ impl Server {
         self.port = held.as_ref().map_or(self.port, FreePort::port);
         self.write_settings()?;
         drop(held);
-        let arguments = ["-D".to_owned(), self.home.data().display().to_string()];
-        let program = self.binaries.program("postgres");
-        let remove = self.home.removed_with_owner();
-        self.watchdog = Some(Watchdog::start(self.account, &program, &arguments, &self.home.log(), remove)?);
+        let mut command = Command::new(self.binaries.program("postgres"));
+        command.arg("-D").arg(self.home.data());
+        let guard = Guard { log: &self.home.log(), folder: self.home.removed_with_owner(), last: Signal::Quit };
+        self.watchdog = Some(Watchdog::start(&command, self.account.command(Path::new(SHELL)), guard)?);
         self.wait_ready(log_start)
     }
 
@@ -136,7 +137,7 @@ impl Server {
         let begun = Instant::now();
         loop {
             let Some(watchdog) = &mut self.watchdog else { return Err(LocalError::NotRunning) };
-            let pid = watchdog.server().to_string();
+            let pid = watchdog.pid().to_string();
             let lines = self.home.postmaster().unwrap_or_default();
             let ours = lines.first().is_some_and(|line| line.trim() == pid);
             if ours && lines.get(7).is_some_and(|status| status.trim() == "ready") {
@@ -251,7 +252,7 @@ impl Server {
 
     /// The server's main process, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.watchdog.as_ref().map(Watchdog::server)
+        self.watchdog.as_ref().map(Watchdog::pid)
     }
 
     /// The address it listens on, always `127.0.0.1`.

@@ -1,0 +1,58 @@
+# pgring: what a developer runs. `make help` lists the targets.
+
+CARGO ?= cargo
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+FUZZ_CASES ?= 20000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint fmt clippy doc unit bench fuzz faults clean
+
+help: ## list the targets
+	@printf 'pgring\n\n'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	    printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@printf '\nvariables: DEMO_ARGS="--shards 8 --load"  BENCH_ARGS=…  FUZZ_CASES=20000  PGRING_PG_BIN=/path/to/postgresql/bin\n'
+
+demo: ## a running sharded cluster on this machine (Ctrl-C stops it)
+	@scripts/check-tools.sh rust postgres
+	$(CARGO) build --release -p pgring
+	$${CARGO_TARGET_DIR:-target}/release/pgring demo $(DEMO_ARGS)
+
+test: lint unit ## everything: formatting, lints, documentation, all tests
+
+lint: fmt clippy doc ## formatting, clippy and documentation, each without a warning
+
+fmt:
+	@scripts/check-tools.sh rust lint
+	@printf '\n== formatting\n'
+	$(CARGO) fmt --all --check
+
+clippy:
+	@printf '\n== clippy\n'
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc:
+	@printf '\n== documentation\n'
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+
+unit:
+	@scripts/check-tools.sh rust postgres
+	@printf '\n== tests\n'
+	$(CARGO) test --workspace
+
+bench: ## PostgreSQL, PgBouncer and pgring side by side, as ratios
+	@scripts/check-tools.sh rust postgres pgbouncer
+	$(CARGO) build --release -p pgring -p pgring-bench
+	$(CARGO) run --release -p pgring-bench -- $(BENCH_ARGS)
+
+fuzz: ## every property of the parsers, the ring and the merges with FUZZ_CASES=20000 random inputs
+	@scripts/check-tools.sh rust
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --lib -p pgring-protocol -p pgring-config -p pgring-rebalancer -p pgring
+
+faults: ## a pgring with fault points, in target/faults
+	@scripts/check-tools.sh rust
+	$(CARGO) build -p pgring --features failpoints --target-dir target/faults
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,301 @@
+//! Clients: tokio-postgres for everyday use, and a raw connection whose every byte a test decides.
+//! In: where to connect. Out: answers, as a library or the wire gives them. Never: hides an error of the wire.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_postgres::{Client, NoTls};
+
+/// How long a raw connection waits for a frame.
+const FRAME_PATIENCE: Duration = Duration::from_secs(20);
+/// The longest frame a raw connection reads, in bytes.
+const LONGEST_FRAME: usize = 64 << 20;
+
+/// Connects a tokio-postgres client, whose connection runs until the client is dropped.
+///
+/// # Panics
+/// If it cannot connect.
+pub async fn connect(connection: &str) -> Client {
+    try_connect(connection).await.unwrap_or_else(|error| panic!("{connection}: {}", describe(&error)))
+}
+
+/// Connects a tokio-postgres client, or says why not.
+///
+/// # Errors
+/// The error of tokio-postgres.
+pub async fn try_connect(connection: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(connection, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// An error with its SQLSTATE and DETAIL, which the library's own text leaves out.
+pub fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} {} (detail: {:?}, hint: {:?})", db.code().code(), db.message(), db.detail(), db.hint()),
+        None => format!("{error:?}"),
+    }
+}
+
+/// One message from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The message's type, such as `b'Z'`; 0 for the bare answer to an SSLRequest.
+    pub tag: u8,
+    /// What follows the length.
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// The fields of an ErrorResponse or NoticeResponse, by their code (`b'C'` is the SQLSTATE).
+    pub fn fields(&self) -> BTreeMap<u8, String> {
+        let mut fields = BTreeMap::new();
+        for field in self.body.split(|byte| *byte == 0) {
+            if let Some((code, value)) = field.split_first() {
+                fields.insert(*code, String::from_utf8_lossy(value).into_owned());
+            }
+        }
+        fields
+    }
+
+    /// The SQLSTATE, if this is an ErrorResponse.
+    pub fn sqlstate(&self) -> Option<String> {
+        if self.tag == b'E' { self.fields().remove(&b'C') } else { None }
+    }
+
+    /// The body as text up to its first zero byte: a command tag, for one.
+    pub fn text(&self) -> String {
+        let end = self.body.iter().position(|byte| *byte == 0).unwrap_or(self.body.len());
+        String::from_utf8_lossy(self.body.get(..end).unwrap_or_default()).into_owned()
+    }
+}
+
+/// A connection whose bytes the test writes and reads itself.
+#[derive(Debug)]
+pub struct Raw {
+    stream: TcpStream,
+    input: BytesMut,
+    /// Process id and secret for a CancelRequest, once logged in.
+    pub cancel_key: Option<(i32, i32)>,
+    /// What the server said of its parameters while logging in.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Raw {
+    /// Connects to 127.0.0.1 and sends nothing.
+    ///
+    /// # Panics
+    /// If nobody listens.
+    pub async fn connect(port: u16) -> Raw {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a listener");
+        stream.set_nodelay(true).expect("a TCP socket");
+        Raw { stream, input: BytesMut::new(), cancel_key: None, parameters: BTreeMap::new() }
+    }
+
+    /// Connects and logs in, up to ReadyForQuery.
+    ///
+    /// # Panics
+    /// If the log-in fails.
+    pub async fn log_in(port: u16, user: &str, password: &str, database: &str) -> Raw {
+        let mut raw = Self::connect(port).await;
+        raw.start_up(&[("user", user), ("database", database)]).await;
+        match raw.authenticate(user, password).await {
+            Ok(()) => raw,
+            Err(error) => panic!("log-in refused: {:?}", error.fields()),
+        }
+    }
+
+    /// Sends a StartupMessage of protocol 3.0.
+    pub async fn start_up(&mut self, parameters: &[(&str, &str)]) {
+        self.send_with(|out| frontend::startup_message(parameters.iter().copied(), out)).await;
+    }
+
+    /// Answers whatever the server asks, up to ReadyForQuery, or returns its ErrorResponse.
+    ///
+    /// # Errors
+    /// The server's ErrorResponse.
+    ///
+    /// # Panics
+    /// If the server breaks the protocol or closes the connection.
+    pub async fn authenticate(&mut self, user: &str, password: &str) -> Result<(), Frame> {
+        loop {
+            let mut frame = self.read().await.expect("an answer to the log-in");
+            match frame.tag {
+                b'E' => return Err(frame),
+                b'Z' => return Ok(()),
+                b'K' => self.cancel_key = Some((frame.body.get_i32(), frame.body.get_i32())),
+                b'S' => self.note_parameter(&frame),
+                b'R' => match frame.body.get_i32() {
+                    0 => {}
+                    3 => self.send_with(|out| frontend::password_message(password.as_bytes(), out)).await,
+                    5 => self.answer_md5(user, password, &frame.body).await,
+                    10 => self.scram(password).await?,
+                    other => panic!("unknown authentication request {other}"),
+                },
+                b'N' | b'v' => {}
+                other => panic!("unexpected message {:?} while logging in", char::from(other)),
+            }
+        }
+    }
+
+    fn note_parameter(&mut self, frame: &Frame) {
+        let parts: Vec<&[u8]> = frame.body.split(|byte| *byte == 0).collect();
+        if let [name, value, ..] = parts.as_slice() {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            self.parameters.insert(text(name), text(value));
+        }
+    }
+
+    async fn answer_md5(&mut self, user: &str, password: &str, salt: &[u8]) {
+        let salt = salt.try_into().expect("a salt of four bytes");
+        let hash = md5_hash(user.as_bytes(), password.as_bytes(), salt);
+        self.send_with(|out| frontend::password_message(hash.as_bytes(), out)).await;
+    }
+
+    async fn scram(&mut self, password: &str) -> Result<(), Frame> {
+        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        self.send_with(|out| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), out)).await;
+        let challenge = self.sasl_step(11).await?;
+        scram.update(&challenge).expect("a SCRAM challenge");
+        self.send_with(|out| frontend::sasl_response(scram.message(), out)).await;
+        let last = self.sasl_step(12).await?;
+        scram.finish(&last).expect("the server's proof");
+        Ok(())
+    }
+
+    async fn sasl_step(&mut self, expected: i32) -> Result<Bytes, Frame> {
+        let mut frame = self.read().await.expect("an answer to SASL");
+        if frame.tag == b'E' {
+            return Err(frame);
+        }
+        assert_eq!((frame.tag, frame.body.get_i32()), (b'R', expected));
+        Ok(frame.body)
+    }
+
+    /// Sends bytes as they are; false if the other side has closed.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Sends what a function of `postgres_protocol::message::frontend` writes.
+    ///
+    /// # Panics
+    /// If the message cannot be written or sent.
+    pub async fn send_with(&mut self, write: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) {
+        let mut out = BytesMut::new();
+        write(&mut out).expect("a message");
+        assert!(self.send(&out).await, "the server has closed the connection");
+    }
+
+    /// Reads one bare byte: the answer to an SSLRequest or GSSENCRequest.
+    pub async fn read_byte(&mut self) -> Option<u8> {
+        if self.input.is_empty() && !self.fill().await {
+            return None;
+        }
+        Some(self.input.get_u8())
+    }
+
+    /// The next message; `None` when the connection is closed.
+    ///
+    /// # Panics
+    /// If nothing comes for 20 s.
+    pub async fn read(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.take_frame() {
+                return Some(frame);
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
+    fn take_frame(&mut self) -> Option<Frame> {
+        let (tag, length) = (*self.input.first()?, self.input.get(1..5)?);
+        let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
+        assert!((4..LONGEST_FRAME).contains(&length), "message {:?} of length {length}", char::from(tag));
+        if self.input.len() <= length {
+            return None;
+        }
+        let body = self.input.split_to(length + 1).freeze().slice(5..);
+        Some(Frame { tag, body })
+    }
+
+    /// Reads what there is; false at the end of the stream.
+    async fn fill(&mut self) -> bool {
+        let read = tokio::time::timeout(FRAME_PATIENCE, self.stream.read_buf(&mut self.input)).await;
+        matches!(read.expect("a message within 20 s"), Ok(count) if count > 0)
+    }
+
+    /// All messages up to and with ReadyForQuery, or up to the end of the connection.
+    pub async fn read_until_ready(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.read().await {
+            let ready = frame.tag == b'Z';
+            frames.push(frame);
+            if ready {
+                break;
+            }
+        }
+        frames
+    }
+
+    /// Whether the server closes the connection without another word.
+    pub async fn is_closed(&mut self) -> bool {
+        self.read().await.is_none()
+    }
+
+    /// Runs a simple Query up to ReadyForQuery.
+    pub async fn query(&mut self, sql: &str) -> Vec<Frame> {
+        self.send_with(|out| frontend::query(sql, out)).await;
+        self.read_until_ready().await
+    }
+
+    /// Runs Parse, Bind, Describe, Execute and Sync with unnamed statement and portal and parameters in text.
+    pub async fn extended(&mut self, sql: &str, parameters: &[Option<String>], binary_results: bool) -> Vec<Frame> {
+        let mut out = BytesMut::new();
+        frontend::parse("", sql, [], &mut out).expect("a Parse message");
+        bind_text("", "", parameters, binary_results, &mut out);
+        frontend::describe(b'P', "", &mut out).expect("a Describe message");
+        frontend::execute("", 0, &mut out).expect("an Execute message");
+        frontend::sync(&mut out);
+        assert!(self.send(&out).await, "the server has closed the connection");
+        self.read_until_ready().await
+    }
+}
+
+/// Writes a Bind message with parameters in text and all results in one format.
+///
+/// # Panics
+/// If a name holds a zero byte or there are more than 65,535 parameters.
+pub fn bind_text(portal: &str, statement: &str, parameters: &[Option<String>], binary: bool, out: &mut BytesMut) {
+    let write = |value: &Option<String>, out: &mut BytesMut| match value {
+        Some(text) => {
+            out.extend_from_slice(text.as_bytes());
+            Ok(postgres_protocol::IsNull::No)
+        }
+        None => Ok(postgres_protocol::IsNull::Yes),
+    };
+    let bound = frontend::bind(portal, statement, [], parameters, write, [i16::from(binary)], out);
+    assert!(bound.is_ok(), "a Bind message");
+}
+
+/// Sends a CancelRequest over a connection of its own.
+///
+/// # Panics
+/// If nobody listens.
+pub async fn cancel(port: u16, (process, secret): (i32, i32)) {
+    let mut raw = Raw::connect(port).await;
+    raw.send_with(|out| {
+        frontend::cancel_request(process, secret, out);
+        Ok(())
+    })
+    .await;
+    raw.is_closed().await;
+}
