@@ -72,7 +72,7 @@ impl Report {
     /// The table that is printed.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "\nPoint selects on {} rows; medians of {} rounds of {} s, all sides in turns. × is the ratio to PgBouncer.\n",
+            "\nPoint selects on {} rows; medians of {} round(s) of {} s, all sides in turns. × is the ratio to PgBouncer.\n",
             self.rows, self.rounds, self.seconds
         );
         self.notes.iter().for_each(|note| text += &format!("{note}\n"));

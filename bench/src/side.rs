@@ -91,7 +91,8 @@ impl Sides {
             demos.push(demo);
         }
         let one = demos.first().filter(|_| wants(Kind::PgringOne)).map(|demo| demo.shard.clone());
-        let plain = one.is_none().then(|| plain::Plain::start(binaries, options.rows)).transpose()?;
+        let needs_plain = one.is_none() && (wants(Kind::Direct) || wants(Kind::PgBouncer));
+        let plain = needs_plain.then(|| plain::Plain::start(binaries, options.rows)).transpose()?;
         let server = one.or_else(|| plain.as_ref().map(|plain| plain.connection.clone())).unwrap_or_default();
         let (pgbouncer, notes) = Self::pgbouncer(options, &server, &folder)?;
         sides.extend(pgbouncer.as_ref().map(pgbouncer::PgBouncer::side));

@@ -26,7 +26,7 @@ impl Demo {
         command.args(["demo", "--port", "0", "--http-port", "0", "--ephemeral"]);
         command.args(["--shards", &shards.to_string(), "--rows", &rows.to_string()]);
         command.arg("--config-out").arg(&config);
-        let mut process = Process::start(command, &name, folder)?;
+        let mut process = Process::start(&command, Command::new("/bin/sh"), &name, folder)?;
         let (port, shard) = process.wait_for(|| {
             let table: Table = fs::read_to_string(&config).ok()?.parse().ok()?;
             let addresses = (port(&table), shard(&table));

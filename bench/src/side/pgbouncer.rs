@@ -12,6 +12,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// What PgBouncer is started through, as another user if we are root.
+const SHELL: &str = "/bin/sh";
+
 /// From this version on PgBouncer follows prepared statements in transaction mode.
 const FOLLOWS_PREPARED: (u32, u32) = (1, 21);
 
@@ -32,10 +35,11 @@ impl PgBouncer {
         fs::write(&users, "\"postgres\" \"postgres\"\n").map_err(BenchError::io("cannot write", &users))?;
         let ini = folder.join("pgbouncer.ini");
         fs::write(&ini, settings(server, port, version, &users)).map_err(BenchError::io("cannot write", &ini))?;
-        let mut command = unprivileged(program)?;
+        let mut command = Command::new(program);
         command.arg(&ini);
+        let account = unprivileged(Path::new(SHELL))?;
         free.release();
-        let mut process = Process::start(command, "pgbouncer", folder)?;
+        let mut process = Process::start(&command, account, "pgbouncer", folder)?;
         process.wait_for(|| listens(port).then_some(()))?;
         Ok(Self { process, port, version })
     }

@@ -1,11 +1,14 @@
-//! Process: a program that serves, with its log; asked to end when dropped, killed if it does not.
+//! Process: a program that serves, with its log; asked to end when dropped, killed if it does not. It ends with its
+//! owner even when that is killed.
 
 use crate::error::BenchError;
+use pgring_local_postgres::{Guard, Signal, Watchdog};
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     net::{Ipv4Addr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -18,26 +21,26 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A program that was started here.
 pub(super) struct Process {
-    child: Child,
+    watchdog: Watchdog,
     name: String,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts `command`; what it says goes to `<name>.log` in `folder`.
-    pub(super) fn start(mut command: Command, name: &str, folder: &Path) -> Result<Self, BenchError> {
+    /// Starts `command` as the user that `account` runs as; what it says goes to `<name>.log` in `folder`.
+    pub(super) fn start(command: &Command, account: Command, name: &str, folder: &Path) -> Result<Self, BenchError> {
         let log = folder.join(format!("{name}.log"));
-        let out = File::create(&log).map_err(BenchError::io("cannot write", &log))?;
-        let err = out.try_clone().map_err(BenchError::io("cannot write", &log))?;
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
-        let program = command.get_program().to_owned();
-        let child = command.spawn().map_err(BenchError::io("cannot start", program))?;
-        Ok(Self { child, name: name.to_owned(), log })
+        File::create(&log).map_err(BenchError::io("cannot write", &log))?;
+        // The program may run as another user than we.
+        fs::set_permissions(&log, Permissions::from_mode(0o666)).map_err(BenchError::io("cannot open up", &log))?;
+        let guard = Guard { log: &log, folder: None, last: Signal::Int };
+        let watchdog = Watchdog::start(command, account, guard)?;
+        Ok(Self { watchdog, name: name.to_owned(), log })
     }
 
     /// Its number.
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.watchdog.pid()
     }
 
     /// Waits until `fact` gives something.
@@ -47,8 +50,7 @@ impl Process {
             if let Some(value) = fact() {
                 return Ok(value);
             }
-            let has_ended = !matches!(self.child.try_wait(), Ok(None));
-            if has_ended || start.elapsed() > PATIENCE {
+            if self.watchdog.ended().is_some() || start.elapsed() > PATIENCE {
                 return Err(BenchError::NotServing { program: self.name.clone(), said: self.last_words() });
             }
             sleep(PAUSE);
@@ -70,16 +72,11 @@ pub(super) fn listens(port: u16) -> bool {
 impl Drop for Process {
     fn drop(&mut self) {
         // The programs measured here end in good order on SIGINT, and take what they started with them.
-        let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        let start = Instant::now();
-        while asked.is_ok() && start.elapsed() < PATIENCE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            sleep(PAUSE);
-        }
-        if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
-            eprintln!("{} ({}) does not end: {error}", self.name, self.child.id());
+        self.watchdog.signal(Signal::Int);
+        if !self.watchdog.wait(PATIENCE) {
+            eprintln!("{} ({}) does not end and is killed", self.name, self.pid());
+            self.watchdog.signal(Signal::Kill);
+            self.watchdog.wait(PATIENCE);
         }
     }
 }
