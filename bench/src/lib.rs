@@ -1,1 +1,0 @@
-//! Placeholder documentation, replaced by the crate's own.
