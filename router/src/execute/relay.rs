@@ -26,6 +26,8 @@ pub enum Expect {
     },
     /// A Bind.
     Bind,
+    /// A Bind that the client did not ask for.
+    HiddenBind,
     /// A Describe; of a statement two answers come.
     Describe {
         /// Of a statement.
@@ -259,6 +261,10 @@ impl Relay<'_> {
                 let shown = !hidden;
                 self.script.pop_front();
                 shown
+            }
+            (b'2', Some(Expect::HiddenBind)) => {
+                self.script.pop_front();
+                false
             }
             (b'2', Some(Expect::Bind)) | (b'n' | b'T', Some(Expect::Describe { .. })) => {
                 self.script.pop_front();

@@ -3,6 +3,7 @@
 
 mod aggregate;
 pub mod build;
+pub mod cache;
 mod copy;
 pub mod ddl;
 mod join;
@@ -107,6 +108,13 @@ pub struct SessionEffect {
     pub pin: Option<&'static str>,
     /// Temporary relations made.
     pub creates_temp: Vec<Box<str>>,
+}
+
+impl Plan {
+    /// The plan of a statement that goes to one server as it is.
+    pub fn local() -> Self {
+        Self { kind: PlanKind::Local, reads_only: false, fixed_slots: vec![], session: SessionEffect::default() }
+    }
 }
 
 /// How a statement is answered.

@@ -49,7 +49,6 @@ pub(super) struct Execution<'a> {
     pub(super) prepared: &'a Prepared,
     /// Body of the Bind after the statement's name.
     pub(super) bind: &'a [u8],
-    pub(super) values: Parameters<'a>,
     pub(super) result_formats: &'a [i16],
     /// The client asked for a RowDescription.
     pub(super) describe: bool,
@@ -670,10 +669,20 @@ impl Session {
     }
 
     /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
-    pub(super) fn own_fields(&self, plan: &Plan) -> Option<Vec<Field>> {
+    pub(super) fn own_fields(&self, plan: &Plan, prepared: &Prepared) -> Option<Vec<Field>> {
         match &plan.kind {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
+            PlanKind::Builtin(Builtin::Admin(text) | Builtin::Show(text)) => {
+                let values = Values {
+                    text: prepared.text.as_bytes(),
+                    lexed: &prepared.lexed,
+                    parameters: Parameters::None,
+                };
+                let text = values.text_of(&text.0).flatten().unwrap_or_default();
+                let is_call = matches!(plan.kind, PlanKind::Builtin(Builtin::Admin(_)));
+                Some(admin::fields_of(&if is_call { text } else { format!("SHOW {text}") }))
+            }
             _ => None,
         }
     }

@@ -1,6 +1,13 @@
 //! Prepared: the client's own map of prepared statements, whatever backend serves it.
 
-use crate::{plan::Plan, pool::statements::StatementId, sql::fingerprint::Lexed};
+use crate::{
+    plan::Plan,
+    pool::statements::StatementId,
+    sql::{
+        fingerprint::Lexed,
+        verb::{self, Verb},
+    },
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -29,14 +36,21 @@ pub struct Prepared {
     pub declared: Declared,
     /// Its fingerprint.
     pub lexed: Lexed,
+    /// What it is, if it is about the session or its transaction.
+    pub verb: Option<Verb>,
     plan: Mutex<Option<(u64, u64, Arc<Plan>)>>,
 }
 
 impl Prepared {
-    /// A statement of a client; `named` ones are shared by text and types.
-    pub fn new(text: &str, declared: Declared, lexed: Lexed, named: bool) -> Self {
-        let id = named.then(|| number(text, &declared));
-        Self { id, text: text.into(), declared, lexed, plan: Mutex::new(None) }
+    /// A statement of a client; given the `schema`'s version it is shared by text, types and that version, so that a
+    /// client which prepares after a change of schema never meets what was prepared before it.
+    pub fn new(text: &str, declared: Declared, lexed: Lexed, schema: Option<u64>) -> Self {
+        let id = schema.map(|schema| number(text, &declared, schema));
+        let verb = match lexed.statements.as_slice() {
+            [one] => text.get(one.start as usize..one.end as usize).and_then(verb::recognise),
+            _ => None,
+        };
+        Self { id, text: text.into(), declared, lexed, verb, plan: Mutex::new(None) }
     }
 
     /// Its plan, if it was made for this version and search path.
@@ -59,15 +73,16 @@ impl Prepared {
     }
 }
 
-type Numbers = HashMap<(Box<str>, Declared), StatementId>;
+type Numbers = HashMap<(Box<str>, Declared, u64), StatementId>;
 static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const MOST: usize = 50_000;
 
 /// One number for equal text and types, so that clients share what a backend has prepared.
-fn number(text: &str, declared: &Declared) -> StatementId {
+fn number(text: &str, declared: &Declared, schema: u64) -> StatementId {
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(id) = numbers.get(&(text.into(), declared.clone()) as &(Box<str>, Declared)) {
+    let key = (text.into(), declared.clone(), schema);
+    if let Some(id) = numbers.get(&key) {
         return *id;
     }
     if numbers.len() >= MOST {
@@ -75,7 +90,7 @@ fn number(text: &str, declared: &Declared) -> StatementId {
         numbers.clear();
     }
     let id = StatementId(NEXT.fetch_add(1, Ordering::Relaxed));
-    numbers.insert((text.into(), declared.clone()), id);
+    numbers.insert(key, id);
     id
 }
 
@@ -86,10 +101,12 @@ mod tests {
     #[test]
     fn equal_text_and_types_share_a_number() {
         let types = |oid| Declared::Types(vec![oid].into());
-        let a = Prepared::new("SELECT $1", types(20), Lexed::default(), true);
-        let b = Prepared::new("SELECT $1", types(20), Lexed::default(), true);
-        let c = Prepared::new("SELECT $1", types(25), Lexed::default(), true);
-        let unnamed = Prepared::new("SELECT $1", types(25), Lexed::default(), false);
+        let a = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
+        let b = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
+        let c = Prepared::new("SELECT $1", types(25), Lexed::default(), Some(1));
+        let unnamed = Prepared::new("SELECT $1", types(25), Lexed::default(), None);
+        let later = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(2));
+        assert_ne!(a.id, later.id);
         assert_eq!(a.id, b.id);
         assert_ne!(a.id, c.id);
         assert_eq!(unnamed.id, None);

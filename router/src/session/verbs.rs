@@ -314,7 +314,8 @@ impl Session {
         let inner = text.get(at..).unwrap_or_default();
         let mut lexed = Lexed::default();
         lex(inner.as_bytes(), &mut lexed);
-        let prepared = Arc::new(Prepared::new(inner, Declared::Text(types.into()), lexed, true));
+        let prepared = Prepared::new(inner, Declared::Text(types.into()), lexed, Some(self.database.snapshot().schema.version));
+        let prepared = Arc::new(prepared);
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
