@@ -1,5 +1,7 @@
 //! The schema reader against a real server: what it says of a table is what PostgreSQL does with it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use pgring::topology::{
     read,
     schema::{Default, Relation, RelationKind, Schema, Volatility},

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How long a program may take to serve, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(20);
