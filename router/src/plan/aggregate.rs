@@ -468,7 +468,8 @@ impl Scatter<'_> {
     /// `avg(x) …` becomes `sum(x) …, count(x) …`.
     fn split_average(&mut self, range: Range) -> Result<(), Refusal> {
         let open = (range.first..range.last).find(|at| self.lexemes[*at].is_symbol("("));
-        let name = open.filter(|open| *open == range.first + 1).map(|_| Range { first: range.first, last: range.first + 1 });
+        let name =
+            open.filter(|open| *open == range.first + 1).map(|_| Range { first: range.first, last: range.first + 1 });
         let rest = Range { first: range.first + 1, last: range.last };
         let span = |range: Range| rewrite::shape_span(self.input.lexed, self.lexemes, range);
         let (Some((name_start, name_end)), Some((start, end))) = (name.and_then(span), span(rest)) else {

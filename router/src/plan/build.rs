@@ -73,3 +73,6 @@ fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
         Err(why) => utility::not_understood(input, &why.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

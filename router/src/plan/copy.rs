@@ -29,7 +29,11 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
         Meaning::Sharded(table, _) => (table, false),
         Meaning::Reference(table) => (table, true),
         Meaning::ShardedView(view) => {
-            return refuse::refuse(refusal(catalogue::COPY_MANY_SHARDS, format!("{view}, a view on a sharded table"), HINT));
+            return refuse::refuse(refusal(
+                catalogue::COPY_MANY_SHARDS,
+                format!("{view}, a view on a sharded table"),
+                HINT,
+            ));
         }
         Meaning::System => return refuse::plan(PlanKind::Catalog, false),
         Meaning::Temporary | Meaning::Local(_) => return refuse::plan(PlanKind::Local, false),

@@ -120,11 +120,7 @@ impl Statement<'_> {
 
     /// Behind `IF [NOT] EXISTS`.
     fn skip_if(&self, at: usize) -> usize {
-        if self.is(at, "if") {
-            at + 2 + usize::from(self.is(at + 1, "not"))
-        } else {
-            at
-        }
+        if self.is(at, "if") { at + 2 + usize::from(self.is(at + 1, "not")) } else { at }
     }
 
     fn matching(&self, open: usize) -> Option<usize> {
@@ -138,7 +134,8 @@ impl Statement<'_> {
     fn create(&self, at: usize) -> Changed {
         let mut at = at;
         let (mut temporary, mut unique) = (false, false);
-        while self.is_any(at, &["or", "replace", "temp", "temporary", "local", "global", "unlogged", "unique", "recursive"])
+        while self
+            .is_any(at, &["or", "replace", "temp", "temporary", "local", "global", "unlogged", "unique", "recursive"])
         {
             temporary |= self.is_any(at, &["temp", "temporary"]);
             unique |= self.is(at, "unique");
@@ -222,8 +219,22 @@ impl Statement<'_> {
         }
         let Some(column) = self.lexemes[element.first].identifier() else { return };
         const ENDS: &[&str] = &[
-            "default", "not", "null", "primary", "unique", "references", "check", "constraint", "generated", "collate",
-            "storage", "compression", "with", "options", "deferrable", "initially",
+            "default",
+            "not",
+            "null",
+            "primary",
+            "unique",
+            "references",
+            "check",
+            "constraint",
+            "generated",
+            "collate",
+            "storage",
+            "compression",
+            "with",
+            "options",
+            "deferrable",
+            "initially",
         ];
         let ends = |at: &usize| self.is_any(*at, ENDS) && self.depth(element.first, *at) == 0;
         let type_end = (element.first + 1..element.last).find(ends).unwrap_or(element.last);
@@ -339,7 +350,13 @@ impl Statement<'_> {
             last >= words.len() && words.iter().enumerate().all(|(i, word)| self.is(last - words.len() + i, word))
         };
         let (empty, full) = (tail(&["with", "no", "data"]), tail(&["with", "data"]));
-        last -= if empty { 3 } else if full { 2 } else { 0 };
+        last -= if empty {
+            3
+        } else if full {
+            2
+        } else {
+            0
+        };
         let Some(inner) = self.tokens.range(query, last) else { return unread() };
         match build::statement(self.input, &inner, 0).kind {
             PlanKind::Local | PlanKind::Reference | PlanKind::Catalog | PlanKind::Anywhere => {}
@@ -438,10 +455,22 @@ impl Statement<'_> {
     /// A new column whose values each server would make up by itself.
     fn check_filled(&self, meaning: &Meaning, action: Range) -> Result<(), Refusal> {
         const VOLATILE: &[&str] = &[
-            "serial", "bigserial", "smallserial", "serial4", "serial8", "serial2", "identity", "nextval", "random",
-            "gen_random_uuid", "uuid_generate_v4", "uuid_generate_v1", "clock_timestamp",
+            "serial",
+            "bigserial",
+            "smallserial",
+            "serial4",
+            "serial8",
+            "serial2",
+            "identity",
+            "nextval",
+            "random",
+            "gen_random_uuid",
+            "uuid_generate_v4",
+            "uuid_generate_v1",
+            "clock_timestamp",
         ];
-        const STABLE: &[&str] = &["now", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime"];
+        const STABLE: &[&str] =
+            &["now", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime"];
         let holds = |words: &[&str]| (action.first..action.last).any(|at| self.is_any(at, words));
         let fault = match meaning {
             Meaning::Sharded(..) => holds(VOLATILE),
@@ -466,7 +495,10 @@ impl Statement<'_> {
             Some(Kind::Word(word)) => match word.as_str() {
                 "drop" => key(named) && !self.is_any(at + 1, &["constraint"]),
                 "rename" => key(named) && !self.is_any(at + 1, &["constraint", "to"]),
-                "alter" => key(named) && (self.is(named + 1, "type") || self.is(named + 1, "set") && self.is(named + 2, "data")),
+                "alter" => {
+                    key(named)
+                        && (self.is(named + 1, "type") || self.is(named + 1, "set") && self.is(named + 2, "data"))
+                }
                 "attach" | "detach" | "inherit" => true,
                 _ => false,
             },

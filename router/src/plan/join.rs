@@ -13,7 +13,9 @@ use super::{
     names::{self, Meaning},
     predicate,
 };
-use crate::sql::facts::{Action, Alias, Block, Body, Call, Expr, From, Item, JoinKind, Match, Name, Query, Rows, Write};
+use crate::sql::facts::{
+    Action, Alias, Block, Body, Call, Expr, From, Item, JoinKind, Match, Name, Query, Rows, Write,
+};
 use pgring_config::{
     key::KeyType,
     tables::{ShardedTable, TableName},
@@ -312,8 +314,12 @@ impl<'a> Analysis<'a> {
                 (scope.leaf(None, alias, None), vec![])
             }
             From::Call(calls, alias) => {
-                let outer =
-                    Scope { parent: scope.parent, sources: scope.sources.clone(), trees: scope.trees.clone(), top: false };
+                let outer = Scope {
+                    parent: scope.parent,
+                    sources: scope.sources.clone(),
+                    trees: scope.trees.clone(),
+                    top: false,
+                };
                 calls.iter().for_each(|call| self.expr(input, call, &outer));
                 (scope.leaf(None, alias, None), vec![])
             }
@@ -407,8 +413,7 @@ impl<'a> Analysis<'a> {
                 Match::Using(names) => names.iter().for_each(|name| self.merged(scope, left, right, name, &restricted)),
                 Match::Natural => {
                     let key = |found: Option<usize>| scope.sources[found?].key.clone();
-                    let keys: Vec<String> =
-                        (0..scope.sources.len()).filter_map(|source| key(Some(source))).collect();
+                    let keys: Vec<String> = (0..scope.sources.len()).filter_map(|source| key(Some(source))).collect();
                     keys.iter().for_each(|name| self.merged(scope, left, right, name, &restricted));
                 }
             }
@@ -417,7 +422,9 @@ impl<'a> Analysis<'a> {
 
     fn merged(&mut self, scope: &Scope<'_>, left: &Tree, right: &Tree, name: &str, restricted: &[usize]) {
         let key = |tree: &Tree| match scope.look(tree, name) {
-            Found::At(source) => scope.sources[source].instance.filter(|_| scope.sources[source].key.as_deref() == Some(name)),
+            Found::At(source) => {
+                scope.sources[source].instance.filter(|_| scope.sources[source].key.as_deref() == Some(name))
+            }
             _ => None,
         };
         if let (Some(left), Some(right)) = (key(left), key(right)) {
@@ -484,7 +491,8 @@ impl<'a> Analysis<'a> {
     fn column(&mut self, qualifier: &[String], name: &str, scope: &Scope<'_>) {
         const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
         let whole_row = qualifier.is_empty() && scope.has_source(name);
-        let written = scope.sources.iter().flat_map(|source| source.columns.iter().flatten()).any(|column| column == name);
+        let written =
+            scope.sources.iter().flat_map(|source| source.columns.iter().flatten()).any(|column| column == name);
         if (SYSTEM.contains(&name) || whole_row) && !written {
             self.unsplittable = Some(if whole_row { "a whole row as a value".into() } else { format!("{name:?}") });
         }
@@ -696,7 +704,7 @@ impl Scope<'_> {
     }
 
     fn has_source(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| source.name == name)
+        self.sources.iter().any(|source| source.name == name && source.table.is_some())
     }
 
     /// Names and sources of the columns that `*` or `t.*` stands for; None if not all are known.

@@ -158,9 +158,8 @@ pub(super) fn limit(
     if offset.is_none() && keep {
         return Ok((limit, offset));
     }
-    let value = |range: Option<Range>| {
-        range.and_then(|range| rewrite::shape_span(scatter.input.lexed, scatter.lexemes, range))
-    };
+    let value =
+        |range: Option<Range>| range.and_then(|range| rewrite::shape_span(scatter.input.lexed, scatter.lexemes, range));
     let offset_span = value(scatter.clauses.offset_value);
     let limit_span = match (limit_range, fetch) {
         (Some(range), _) => value(Some(range)),
@@ -206,10 +205,8 @@ fn limit_text(limit: Option<(u32, u32)>, offset: Option<(u32, u32)>, keep: bool)
 fn offset_text(offset: Option<(u32, u32)>) -> Vec<Piece> {
     match offset {
         None => vec![],
-        Some((start, end)) => vec![
-            Piece::Text("OFFSET least((".into()),
-            Piece::Span(start, end),
-            Piece::Text(")::bigint, 0)".into()),
-        ],
+        Some((start, end)) => {
+            vec![Piece::Text("OFFSET least((".into()), Piece::Span(start, end), Piece::Text(")::bigint, 0)".into())]
+        }
     }
 }

@@ -144,10 +144,7 @@ fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> Pla
         return PlanKind::Refuse(refusal(catalogue::UNSUPPORTED, what, "Use CREATE TABLE … AS."));
     }
     let known = |builtin| {
-        matches!(
-            builtin,
-            Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable | Builtin::Volatile
-        )
+        matches!(builtin, Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable | Builtin::Volatile)
     };
     let free = analysis
         .calls

@@ -196,7 +196,7 @@ fn column(input: &Input<'_>, lexemes: &[Lexeme], item: Range) -> Option<BuiltinC
 /// A literal or parameter, perhaps with a cast.
 fn argument(input: &Input<'_>, lexemes: &[Lexeme], range: Range) -> Option<Source> {
     let mut range = range;
-    if let Some(cast) = (range.first..range.last).find(|at| lexemes[*at].is_symbol("::")) {
+    if let Some(cast) = (range.first..range.last.min(lexemes.len())).find(|at| lexemes[*at].is_symbol("::")) {
         let plain = lexemes[cast + 1..range.last].iter().all(|lexeme| lexeme.identifier().is_some());
         plain.then_some(())?;
         range.last = cast;
@@ -265,4 +265,3 @@ pub(super) fn words(text: &str) -> Vec<String> {
     words.extend(quoted.into_iter().map(crate::sql::parse::truncate));
     words
 }
-

@@ -424,9 +424,9 @@ impl Lower<'_> {
             E::Nested(inner) => self.expr(inner),
             E::Value(value) => self.value(value),
             E::TypedString(typed) => self.typed(typed),
-            E::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, .. } => {
-                Ok(Expr::Cast(Box::new(self.expr(expr)?), type_name(data_type)))
-            }
+            E::Cast {
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, ..
+            } => Ok(Expr::Cast(Box::new(self.expr(expr)?), type_name(data_type))),
             E::BinaryOp { .. } => self.binary(expr),
             E::UnaryOp { op, expr } => self.unary(*op, expr),
             E::In { expr, target, negated, global: false } => self.r#in(expr, target, *negated),
@@ -460,10 +460,8 @@ impl Lower<'_> {
             E::Floor { expr, .. } => self.builtin("floor", &[expr]),
             E::Position { expr, r#in } => self.builtin("position", &[expr, r#in]),
             E::Substring { expr, substring_from, substring_for, .. } => {
-                let all: Vec<&ast::Expr> = std::iter::once(&**expr)
-                    .chain(substring_from.as_deref())
-                    .chain(substring_for.as_deref())
-                    .collect();
+                let all: Vec<&ast::Expr> =
+                    std::iter::once(&**expr).chain(substring_from.as_deref()).chain(substring_for.as_deref()).collect();
                 self.builtin("substring", &all)
             }
             E::Trim { trim_what, expr, trim_characters, .. } => {
@@ -847,11 +845,18 @@ fn known_operator(operator: &ast::BinaryOperator) -> Read<()> {
 /// A type in PostgreSQL's short spelling, lower case; what is not an ordinary name stays as it is written.
 fn type_name(data_type: &ast::DataType) -> String {
     let written = data_type.to_string().to_ascii_lowercase();
-    match written.as_str() {
+    if let Some(element) = written.strip_suffix("[]") {
+        return format!("{}[]", short_name(element));
+    }
+    short_name(&written)
+}
+
+fn short_name(written: &str) -> String {
+    match written {
         "smallint" | "int2" => "int2".into(),
         "int" | "integer" | "int4" => "int4".into(),
         "bigint" | "int8" => "int8".into(),
         "character varying" | "varchar" => "varchar".into(),
-        _ => written,
+        _ => written.to_owned(),
     }
 }

@@ -255,7 +255,8 @@ fn check_operators(text: &str, lexemes: &[Lexeme]) -> Result<(), NotRead> {
                 return not_read("a character that is not known here");
             }
         }
-        if lexeme.is("u") && lexemes.get(index + 1).is_some_and(|next| next.start == lexeme.end && next.is_symbol("&")) {
+        if lexeme.is("u") && lexemes.get(index + 1).is_some_and(|next| next.start == lexeme.end && next.is_symbol("&"))
+        {
             return not_read("a Unicode escape");
         }
     }

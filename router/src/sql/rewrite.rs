@@ -83,7 +83,8 @@ fn starts(lexemes: &[Lexeme], first: usize, end: usize) -> Vec<usize> {
             Kind::Word(word) if depth == 0 && STARTS.contains(&word.as_str()) => {
                 let before = &lexemes[at - 1];
                 let label = before.is("as") || before.is_symbol(".");
-                let distinct_from = word == "from" && before.is("distinct") && at >= 2 && lexemes[at - 2].is_not_or_is();
+                let distinct_from =
+                    word == "from" && before.is("distinct") && at >= 2 && lexemes[at - 2].is_not_or_is();
                 let ordinary = !matches!(word.as_str(), "group" | "order")
                     || lexemes.get(at + 1).is_some_and(|next| next.is("by"));
                 if !label && !distinct_from && ordinary {

@@ -1,0 +1,215 @@
+use super::{Input, Rules, build};
+use crate::{
+    plan::{Many, Plan, PlanKind, Recipe, Source},
+    sql::fingerprint::{Lexed, lex},
+    topology::schema::{Column, Default, Relation, RelationKind, Schema, Volatility},
+};
+use pgring_config::{
+    ids::{Epoch, GroupIndex, ShardIndex},
+    key::KeyType,
+    tables::{ShardedTable, Table, TableKind, TableName, TableState},
+    topology::Topology,
+};
+use std::collections::HashMap;
+
+mod cases;
+mod random;
+
+fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Column {
+    Column {
+        name: name.into(),
+        type_oid: 0,
+        type_name: type_name.into(),
+        byte_order,
+        deterministic: name != "loose",
+        not_null: false,
+        default,
+    }
+}
+
+fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]) -> (TableName, Relation) {
+    let name = TableName::new("public", name);
+    let relation = Relation {
+        name: name.clone(),
+        kind,
+        columns,
+        unique_keys: vec![],
+        reads: reads.iter().map(|read| TableName::new("public", *read)).collect(),
+        has_triggers: false,
+        parents: vec![],
+    };
+    (name, relation)
+}
+
+fn schema() -> Schema {
+    let plain = |names: &[(&str, &str, bool)]| -> Vec<Column> {
+        names.iter().map(|(name, ty, bytes)| column(name, ty, *bytes, Default::None)).collect()
+    };
+    let orders = [
+        ("customer_id", "bigint", true),
+        ("id", "bigint", true),
+        ("total", "numeric", true),
+        ("note", "text", false),
+        ("code", "text", true),
+        ("loose", "text", false),
+    ];
+    let mut serial = plain(&[("customer_id", "bigint", true), ("body", "text", false)]);
+    serial.push(column("id", "bigint", true, Default::Volatile));
+    serial.push(column("made", "timestamp with time zone", true, Default::Stable));
+    let mut schema = Schema::default();
+    schema.relations.extend([
+        relation("orders", RelationKind::Table, plain(&orders), &[]),
+        relation(
+            "items",
+            RelationKind::Table,
+            plain(&[("customer_id", "bigint", true), ("order_id", "bigint", true), ("sku", "text", true)]),
+            &[],
+        ),
+        relation("tickets", RelationKind::Table, serial, &[]),
+        relation("events", RelationKind::Table, plain(&[("tenant", "text", false), ("what", "text", false)]), &[]),
+        relation("things", RelationKind::Table, plain(&[("uid", "uuid", true), ("x", "integer", true)]), &[]),
+        relation("products", RelationKind::Table, plain(&[("sku", "text", true), ("name", "text", false)]), &[]),
+        relation("logs", RelationKind::Table, plain(&[("id", "bigint", true), ("msg", "text", false)]), &[]),
+        relation("open_orders", RelationKind::View, plain(&orders), &["orders"]),
+        relation("catalogue", RelationKind::View, plain(&[("sku", "text", true)]), &["products"]),
+        relation("log_view", RelationKind::View, plain(&[("id", "bigint", true)]), &["logs"]),
+    ]);
+    schema.functions.insert(("public".into(), "score".into()), Volatility::Volatile);
+    schema.functions.insert(("public".into(), "pure".into()), Volatility::Immutable);
+    schema.system_relations.insert(TableName::new("pg_catalog", "pg_class"));
+    schema.schemas = vec!["public".into(), "other".into()];
+    schema
+}
+
+fn topology() -> Topology {
+    let mut tables = HashMap::new();
+    let mut add = |name: &str, kind| {
+        let name = TableName::new("public", name);
+        tables.insert(name.clone(), Table { name, kind, state: TableState::Ready });
+    };
+    let sharded = |group, key: &str, key_type| {
+        TableKind::Sharded(ShardedTable {
+            group: GroupIndex(group),
+            key: key.into(),
+            key_type: Some(key_type),
+            allow_local_unique: false,
+        })
+    };
+    add("orders", sharded(0, "customer_id", KeyType::Int8));
+    add("items", sharded(0, "customer_id", KeyType::Int8));
+    add("tickets", sharded(0, "customer_id", KeyType::Int8));
+    add("events", sharded(1, "tenant", KeyType::Text));
+    add("things", sharded(2, "uid", KeyType::Uuid));
+    add("planned", sharded(0, "customer_id", KeyType::Int8));
+    add("products", TableKind::Reference);
+    Topology {
+        epoch: Epoch(1),
+        tables_version: 1,
+        shards: vec![],
+        default_shard: ShardIndex(0),
+        groups: vec![],
+        tables,
+    }
+}
+
+/// The plan of a statement, in the session of the tests.
+fn plan_of(text: &str) -> Plan {
+    let (schema, topology) = (schema(), topology());
+    let mut lexed = Lexed::default();
+    lex(text.as_bytes(), &mut lexed);
+    let rules = Rules {
+        shard_by: vec!["tenant_id".into()],
+        local_unique_allowed: false,
+        reference_tables: vec!["countries".into()],
+    };
+    build(&Input {
+        text,
+        lexed: &lexed,
+        schema: &schema,
+        topology: &topology,
+        search_path: &["public".into()],
+        temp_tables: &["scratch".into()],
+        rules: &rules,
+    })
+}
+
+fn source(text: &str, lexed: &Lexed, source: &Source) -> String {
+    match source {
+        Source::Slot { slot, negative } => {
+            let slot = &lexed.slots[*slot as usize];
+            format!("{}{}", if *negative { "-" } else { "" }, &text[slot.start as usize..slot.end as usize])
+        }
+        Source::Parameter(n) => format!("${n}"),
+        Source::Key(key) => format!("{key:?}"),
+    }
+}
+
+fn recipe(text: &str, lexed: &Lexed, found: &Recipe) -> String {
+    let list = |all: &[Recipe]| all.iter().map(|one| recipe(text, lexed, one)).collect::<Vec<_>>().join(" ");
+    match found {
+        Recipe::Every => "every".into(),
+        Recipe::Nothing => "nothing".into(),
+        Recipe::NullKey => "null".into(),
+        Recipe::One(one) => source(text, lexed, &one.source),
+        Recipe::AnyOf(one) => format!("any({})", source(text, lexed, &one.source)),
+        Recipe::All(all) => format!("all({})", list(all)),
+        Recipe::Either(all) => format!("either({})", list(all)),
+        Recipe::Same(all) => format!("same({})", list(all)),
+    }
+}
+
+/// The text that shards get.
+fn spliced(text: &str, lexed: &Lexed, splices: &[crate::plan::Splice]) -> String {
+    let at = |offset: u32| lexed.text_at(offset);
+    let (mut out, mut from) = (String::new(), 0);
+    for splice in splices {
+        out.push_str(&text[from..at(splice.start)]);
+        for piece in &splice.with {
+            match piece {
+                crate::plan::Piece::Text(text) => out.push_str(text),
+                crate::plan::Piece::Span(start, end) => out.push_str(&text[at(*start)..at(*end)]),
+            }
+        }
+        from = at(splice.end);
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// A plan on one line.
+fn summary(text: &str) -> String {
+    let plan = plan_of(text);
+    let mut lexed = Lexed::default();
+    lex(text.as_bytes(), &mut lexed);
+    let kind = match &plan.kind {
+        PlanKind::Anywhere => "anywhere".into(),
+        PlanKind::Catalog => "catalog".into(),
+        PlanKind::Local => "local".into(),
+        PlanKind::Reference => "reference".into(),
+        PlanKind::Refuse(refusal) => format!("refuse {}", refusal.reason.number),
+        PlanKind::Judge(_) => "judge".into(),
+        PlanKind::Builtin(_) => "builtin".into(),
+        PlanKind::ExplainRoute { analyze, .. } => format!("explain route {analyze}"),
+        PlanKind::Copy(copy) => format!("copy {} {}", copy.table, if copy.from { "from" } else { "to" }),
+        PlanKind::Ddl(ddl) => {
+            let on = if ddl.default_shard_only { "ddl default" } else { "ddl" };
+            let creates = ddl.creates.iter().map(|one| format!(" +{}", one.name)).collect::<String>();
+            let drops = ddl.drops.iter().map(|one| format!(" -{one}")).collect::<String>();
+            let renames = ddl.renames.iter().map(|(a, b)| format!(" {a}>{b}")).collect::<String>();
+            let out = if ddl.outside_transaction { " outside" } else { "" };
+            format!("{on}{creates}{drops}{renames}{out}")
+        }
+        PlanKind::Sharded(sharded) => {
+            let recipe = recipe(text, &lexed, &sharded.recipe);
+            let insert = if sharded.insert { " insert" } else { "" };
+            match &sharded.many {
+                Many::Refuse(refusal) => format!("{recipe}{insert} | no {}", refusal.reason.number),
+                Many::Merge { .. } => format!("{recipe}{insert} | merge"),
+            }
+        }
+    };
+    match plan.session.pin {
+        Some(pin) => format!("{kind} pin {pin}"),
+        None => kind,
+    }
+}
