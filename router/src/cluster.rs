@@ -4,21 +4,18 @@
 use crate::{
     metrics,
     plan::build::Rules,
-    pool::{Pool, PoolKey, PoolLimits, Pools, Worker, conn::CancelHandle},
+    pool::{Expected, Pool, PoolKey, PoolLimits, Pools, Worker, conn::CancelHandle},
     registry,
     topology::schema::Schema,
 };
 use arc_swap::{ArcSwap, Guard};
 use pgring_config::{
-    catalog::{Catalog, identity},
+    catalog::Catalog,
     ids::{ServerName, ShardIndex},
     settings::{self, Settings},
     topology::Topology,
 };
-use pgring_protocol::{
-    backend::{Login, Target},
-    sasl::Credentials,
-};
+use pgring_protocol::backend::{Credentials, Login, Target};
 use std::{
     collections::HashMap,
     sync::{
@@ -40,7 +37,7 @@ pub struct Place {
     /// Name of the database on that server.
     pub database: Arc<str>,
     /// What its identity must say; None where there is none (database `*`).
-    pub expected: Option<identity::Expected>,
+    pub expected: Option<Expected>,
 }
 
 /// What a statement needs to know of its database: one immutable value.
@@ -176,7 +173,12 @@ pub struct ServerTls {
 
 impl Cluster {
     /// A cluster without databases.
-    pub fn new(settings: Settings, settings_file: Option<std::path::PathBuf>, workers: usize, server_tls: ServerTls) -> Self {
+    pub fn new(
+        settings: Settings,
+        settings_file: Option<std::path::PathBuf>,
+        workers: usize,
+        server_tls: ServerTls,
+    ) -> Self {
         Self {
             settings: ArcSwap::from_pointee(settings),
             settings_file,
@@ -227,11 +229,11 @@ impl Cluster {
             parameters: vec![("application_name".into(), "pgring".into()), ("client_encoding".into(), "UTF8".into())],
         });
         let limits = PoolLimits {
-            size: user.pool_size.unwrap_or(settings.pool.size).max(1),
+            size: user.pool_size.unwrap_or(settings.pool.size as usize).max(1),
             queue_timeout: settings.pool.queue_timeout,
-            idle_timeout: settings.pool.idle_timeout,
-            max_lifetime: settings.pool.max_lifetime,
-            statements: settings.pool.prepared_statements,
+            idle_timeout: settings.pool.idle_timeout.limit(),
+            max_lifetime: settings.pool.max_lifetime.limit(),
+            statements: settings.pool.prepared_statements as usize,
         };
         self.pools.pool(key, &place.target, &login, place.expected.clone(), limits)
     }

@@ -7,6 +7,7 @@ pub mod execute;
 pub mod txn;
 pub mod merge;
 pub mod route;
+pub mod keeper;
 pub mod cluster;
 pub mod pool;
 pub mod plan;

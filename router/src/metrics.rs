@@ -1,7 +1,9 @@
 //! Metrics: every metric that pgring exports, declared once, and the handles that the hot path keeps.
 //! Never: a look-up by label on the hot path.
 
-use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::LazyLock;
 
@@ -30,7 +32,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     ("pgring_cache_misses_total", Kind::Counter, "Answers and plans not found, by level"),
     ("pgring_cache_evictions_total", Kind::Counter, "Entries thrown out for room, by level"),
     ("pgring_cache_invalidations_total", Kind::Counter, "Entries thrown out because they were stale, by level"),
-    ("pgring_cache_stale_prevented_total", Kind::Counter, "Answers not kept because a write had overtaken them, by level"),
+    (
+        "pgring_cache_stale_prevented_total",
+        Kind::Counter,
+        "Answers not kept because a write had overtaken them, by level",
+    ),
     ("pgring_shard_busy", Kind::Gauge, "Share of a shard's pool that is in use (0..1)"),
     ("pgring_shard_size_bytes", Kind::Gauge, "Size of a shard's database"),
     ("pgring_shard_up", Kind::Gauge, "1 while a shard's primary answers"),
@@ -123,6 +129,12 @@ pub fn error(sqlstate: &str) {
 pub struct Statements {
     count: [Counter; ROUTES.len()],
     seconds: [Histogram; ROUTES.len()],
+}
+
+impl std::fmt::Debug for Statements {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Statements")
+    }
 }
 
 impl Statements {

@@ -227,8 +227,7 @@ impl<B: Clone> Clients<B> {
 
     /// Everybody, by id.
     pub fn all(&self) -> Vec<Arc<Client<B>>> {
-        let mut all: Vec<_> =
-            self.clients.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = self.clients.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         all.sort_by_key(|client| client.id);
         all
     }

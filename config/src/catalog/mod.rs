@@ -30,6 +30,12 @@ pub struct Catalog {
     database: Arc<str>,
 }
 
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("cluster", &self.cluster).field("database", &self.database).finish()
+    }
+}
+
 /// Whether a command changed anything: saying the same again does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

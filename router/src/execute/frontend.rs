@@ -114,8 +114,5 @@ pub fn body(mut frame: BytesMut) -> BytesMut {
 }
 
 fn is_message(kind: u8) -> bool {
-    matches!(
-        kind,
-        b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' | b'X' | b'F' | b'd' | b'c' | b'f' | b'p'
-    )
+    matches!(kind, b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' | b'X' | b'F' | b'd' | b'c' | b'f' | b'p')
 }

@@ -41,6 +41,20 @@ pub struct Merge {
     pub byte_ordered: Vec<usize>,
 }
 
+impl Merge {
+    /// Columns that the shards' rows have.
+    pub fn input_columns(&self) -> usize {
+        let output = self.output.iter().map(|output| match output {
+            Output::Column(column) => *column,
+            Output::Aggregate { function: Aggregate::Avg, input, .. } => input + 1,
+            Output::Aggregate { input, .. } => *input,
+        });
+        let order = self.order.iter().filter(|_| self.group_by.is_none()).map(|order| order.column);
+        let groups = self.group_by.iter().flatten().copied();
+        output.chain(order).chain(groups).max().map_or(0, |last| last + 1)
+    }
+}
+
 /// A column of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

@@ -58,7 +58,11 @@ pub fn get(text: &[u8], lexed: &mut Lexed, context: Context) -> Option<Arc<Plan>
             cache.entries.get(&lexed.shape)?.iter().find(fits).map(|variant| variant.plan.clone())
         })
     });
-    if found.is_some() { metrics::PLAN_HITS.increment(1) } else { metrics::PLAN_MISSES.increment(1) }
+    if found.is_some() {
+        metrics::PLAN_HITS.increment(1)
+    } else {
+        metrics::PLAN_MISSES.increment(1)
+    }
     found
 }
 

@@ -7,7 +7,7 @@ use pgring_protocol::{
     backend::{Backend, BackendError, Target},
     cancel, frame,
     message::{build, notice::Fields, result},
-    stream::Stream,
+    stream::{MoveError, Stream},
 };
 use std::{
     future::Future,
@@ -189,6 +189,16 @@ impl Conn {
         }
     }
 
+    /// Moves a plain socket to the runtime that the caller runs on (TLS stays where it is, and still works).
+    pub fn rehome(mut self) -> Option<Self> {
+        self.stream = match self.stream.into_std() {
+            Ok(socket) => Stream::from_std(socket).ok()?,
+            Err(MoveError::Tied(stream)) => *stream,
+            Err(MoveError::Io(_)) => return None,
+        };
+        Some(self)
+    }
+
     /// Nothing came while it was idle: neither bytes nor the end.
     pub fn is_quiet(&mut self) -> bool {
         if !self.buf.is_empty() {
@@ -266,12 +276,7 @@ impl Conn {
     ///
     /// # Errors
     /// [`ConnError::Server`] with the first error of the server, after everything was read.
-    pub async fn housekeep_with(
-        &mut self,
-        sql: &str,
-        notices: bool,
-        out: &mut BytesMut,
-    ) -> Result<Drained, ConnError> {
+    pub async fn housekeep_with(&mut self, sql: &str, notices: bool, out: &mut BytesMut) -> Result<Drained, ConnError> {
         let mut request = BytesMut::new();
         build::query(&mut request, sql.as_bytes());
         self.send(&request).await?;

@@ -10,7 +10,10 @@ pub mod statements;
 
 use crate::metrics;
 use conn::{Conn, ConnError};
-use pgring_config::{catalog::identity, ids::ServerName};
+use pgring_config::{
+    catalog::identity,
+    ids::{Epoch, ServerName, ShardName},
+};
 use pgring_protocol::backend::{self, BackendError, Login, Target};
 use std::{
     collections::HashMap,
@@ -34,6 +37,23 @@ pub struct PoolKey {
     pub database: Arc<str>,
     /// The server.
     pub server: ServerName,
+}
+
+/// What a server's identity must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// The shard.
+    pub shard: ShardName,
+    /// Epoch of the placement that this router serves.
+    pub epoch: Epoch,
+}
+
+impl Expected {
+    fn borrowed(&self) -> identity::Expected<'_> {
+        identity::Expected { cluster: &self.cluster, shard: self.shard.as_str(), epoch: self.epoch }
+    }
 }
 
 /// How a pool behaves.
@@ -98,7 +118,7 @@ pub struct Pool {
     pub key: PoolKey,
     target: Arc<Target>,
     login: RwLock<Arc<Login>>,
-    expected: Option<identity::Expected>,
+    expected: Option<Expected>,
     limits: PoolLimits,
     permits: Arc<Semaphore>,
     idle: Box<[Mutex<Vec<Conn>>]>,
@@ -198,10 +218,13 @@ impl Pool {
         for other in (0..self.idle.len()).filter(|other| *other != worker) {
             let taken = self.stack(other).and_then(|mut stack| stack.pop());
             if let Some(mut conn) = taken {
-                if !self.is_old(&conn) && conn.is_quiet() && conn.stream.rehome().is_ok() {
+                if self.is_old(&conn) || !conn.is_quiet() {
+                    self.close(conn);
+                } else if let Some(conn) = conn.rehome() {
                     return Some(conn);
+                } else {
+                    self.total.fetch_sub(1, Ordering::AcqRel);
                 }
-                self.close(conn);
             }
         }
         None
@@ -229,7 +252,7 @@ impl Pool {
                 .await
                 .map_err(|source| PoolError::Setup { server: server(), source })?;
             let row: Vec<Option<&str>> = rows.first().map_or(vec![], |row| row.iter().map(Option::as_deref).collect());
-            let facts = identity::verify(&row, expected)
+            let facts = identity::verify(&row, &expected.borrowed())
                 .map_err(|error| PoolError::WrongServer { server: server(), reason: error.to_string() })?;
             conn.search_path = facts.search_path.into();
             conn.max_prepared_transactions = facts.max_prepared_transactions;
@@ -242,8 +265,7 @@ impl Pool {
         for worker in 0..self.idle.len() {
             let Some(mut stack) = self.stack(worker) else { continue };
             let retired = self.retired.load(Ordering::Acquire);
-            let too_idle =
-                |conn: &Conn| self.limits.idle_timeout.is_some_and(|most| conn.idle_since.elapsed() > most);
+            let too_idle = |conn: &Conn| self.limits.idle_timeout.is_some_and(|most| conn.idle_since.elapsed() > most);
             let gone: Vec<Conn> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
             drop(stack);
             gone.into_iter().for_each(|conn| self.close(conn));
@@ -347,15 +369,15 @@ impl Pools {
         key: PoolKey,
         target: &Arc<Target>,
         login: &Arc<Login>,
-        expected: Option<identity::Expected>,
+        expected: Option<Expected>,
         limits: PoolLimits,
     ) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(&key)
-            && pool.target == *target
+            && Arc::ptr_eq(&pool.target, target)
             && pool.limits.size == limits.size
         {
             let known = pool.login.read().unwrap_or_else(PoisonError::into_inner).clone();
-            if known != *login {
+            if known.credentials != login.credentials {
                 *pool.login.write().unwrap_or_else(PoisonError::into_inner) = login.clone();
             }
             return pool.clone();

@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{KeySource, Source},
-    sql::fingerprint::{Lexed, literal_text, SlotKind},
+    sql::fingerprint::{Lexed, SlotKind, literal_text},
 };
 use pgring_config::key::{KeyError, KeyType, KeyValue};
 use pgring_protocol::message::extended::BindParameters;
@@ -110,7 +110,10 @@ impl Values<'_> {
                 if parameter.format == 1 {
                     return bound(key_type.from_binary(value, declared));
                 }
-                if declared != 0 && KeyType::from_oid(declared).map(KeyType::family) != Some(key_type.family()) && declared != 705 {
+                if declared != 0
+                    && KeyType::from_oid(declared).map(KeyType::family) != Some(key_type.family())
+                    && declared != 705
+                {
                     return Bound::Uncertain;
                 }
                 match std::str::from_utf8(value) {
@@ -306,10 +309,7 @@ mod tests {
             bytes.extend(8i32.to_be_bytes());
             bytes.extend(key.to_be_bytes());
         }
-        assert_eq!(
-            binary_array(&bytes, KeyType::Int8),
-            Some(vec![KeyValue::Integer(7), KeyValue::Integer(-1)])
-        );
+        assert_eq!(binary_array(&bytes, KeyType::Int8), Some(vec![KeyValue::Integer(7), KeyValue::Integer(-1)]));
         assert_eq!(binary_array(&bytes[..20], KeyType::Int8), None);
     }
 }

@@ -386,9 +386,7 @@ impl Session {
         let prepared = self.statement_named(bind.statement)?;
         if !bind.portal.is_empty() && self.batch.portals.contains_key(bind.portal) {
             let name = String::from_utf8_lossy(bind.portal);
-            return Err(
-                Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into()
-            );
+            return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
         }
         if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *bind.statement) {
             self.send_pending().await?;
@@ -679,12 +677,7 @@ impl Session {
         self.make_room(0).await
     }
 
-    async fn execute_special(
-        &mut self,
-        portal: &Portal,
-        max_rows: i32,
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<(), Fault> {
+    async fn execute_special(&mut self, portal: &Portal, max_rows: i32, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         self.leave_segment().await?;
         if let Some(verb) = portal.prepared.verb.clone() {
             let span = portal.prepared.lexed.statements.first().copied();
@@ -704,8 +697,7 @@ impl Session {
         let bind = Bind::parse(&body).map_err(violation)?;
         let parameters = bind.parameters().map_err(violation)?;
         let bound = Parameters::Bound(&parameters, portal.prepared.types());
-        let values =
-            Values { text: portal.prepared.text.as_bytes(), lexed: &portal.prepared.lexed, parameters: bound };
+        let values = Values { text: portal.prepared.text.as_bytes(), lexed: &portal.prepared.lexed, parameters: bound };
         let execution = Execution {
             prepared: &portal.prepared,
             bind: &portal.rest,

@@ -62,8 +62,7 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Snapshot,
     ) -> Result<Target, Fault> {
-        let values =
-            Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
         self.target_of(plan, &values, snapshot)
     }
 
@@ -95,7 +94,7 @@ impl Session {
                 _ => Ok(Target::Special),
             },
             PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
-                TableKind::Sharded(table) => match snapshot.topology.all_owners(table.group) {
+                TableKind::Sharded(table) => match snapshot.topology.all_owners(table.group).as_slice() {
                     [one] => server(*one, if copy.from { Reach::Write } else { Reach::Read }),
                     _ => Ok(Target::Special),
                 },
@@ -537,12 +536,7 @@ impl Session {
         }
     }
 
-    fn select_builtin(
-        &mut self,
-        columns: &[BuiltinColumn],
-        values: &Values<'_>,
-        describe: bool,
-    ) -> Result<(), Fault> {
+    fn select_builtin(&mut self, columns: &[BuiltinColumn], values: &Values<'_>, describe: bool) -> Result<(), Fault> {
         let row: Vec<Option<String>> =
             columns.iter().map(|column| self.builtin_call(&column.call, values)).collect::<Result<_, _>>()?;
         if describe {
@@ -582,7 +576,7 @@ impl Session {
 
     /// A table as a text names it, through the search path.
     fn table_name(&mut self, text: &str) -> Result<TableName, Fault> {
-        let parts = crate::sql::words::qualified(text)
+        let parts = qualified(text)
             .ok_or_else(|| Report::with(catalogue::UNKNOWN_TABLE, format!("\"{text}\" is no name of a table")))?;
         let path = self.search_path();
         let snapshot = self.database.snapshot();
@@ -596,9 +590,7 @@ impl Session {
         };
         found
             .filter(|name| snapshot.topology.table(name).is_some() || snapshot.schema.relation(name).is_some())
-            .ok_or_else(|| {
-                Report::with(catalogue::UNKNOWN_TABLE, format!("relation \"{text}\" does not exist")).into()
-            })
+            .ok_or_else(|| Report::with(catalogue::UNKNOWN_TABLE, format!("relation \"{text}\" does not exist")).into())
     }
 
     async fn admin_call(
@@ -674,11 +666,8 @@ impl Session {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
             PlanKind::Builtin(Builtin::Admin(text) | Builtin::Show(text)) => {
-                let values = Values {
-                    text: prepared.text.as_bytes(),
-                    lexed: &prepared.lexed,
-                    parameters: Parameters::None,
-                };
+                let values =
+                    Values { text: prepared.text.as_bytes(), lexed: &prepared.lexed, parameters: Parameters::None };
                 let text = values.text_of(&text.0).flatten().unwrap_or_default();
                 let is_call = matches!(plan.kind, PlanKind::Builtin(Builtin::Admin(_)));
                 Some(admin::fields_of(&if is_call { text } else { format!("SHOW {text}") }))
@@ -701,6 +690,17 @@ struct Planned {
 enum Rule {
     Shard(Box<str>),
     Reference,
+}
+
+/// A name with or without its schema, folded and unquoted.
+fn qualified(text: &str) -> Option<(Option<String>, String)> {
+    let mut words = crate::sql::words::Words::new(text);
+    let first = words.name()?;
+    let second = if words.symbol('.') { Some(words.name()?) } else { None };
+    words.is_finished().then(|| match second {
+        Some(name) => (Some(first), name),
+        None => (None, first),
+    })
 }
 
 fn default_type(family: pgring_config::key::KeyFamily) -> KeyType {

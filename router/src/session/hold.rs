@@ -161,7 +161,8 @@ impl Session {
         if ended && let Some(txn) = self.txn.take() {
             self.end_txn(txn, ending).await;
         }
-        if !in_txn && answer.error.is_some() && answer.status == b'I' && !Arc::ptr_eq(&held.profile, &held.conn().profile) {
+        let changed = !Arc::ptr_eq(&held.profile.clone(), &held.conn().profile);
+        if !in_txn && answer.error.is_some() && answer.status == b'I' && changed {
             // A SET and an error in one implicit transaction: what holds now is not known.
             self.me.end_work();
             return;

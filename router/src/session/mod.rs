@@ -216,7 +216,11 @@ impl Session {
             return Err(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
         }
         let limits = self.cluster.settings.load();
-        let limit = if in_transaction { limits.timeouts.idle_in_transaction } else { limits.timeouts.client_idle };
+        let limit = if in_transaction {
+            limits.timeouts.idle_in_transaction.limit()
+        } else {
+            limits.timeouts.client_idle.limit()
+        };
         drop(limits);
         let listener = if self.listening && !in_transaction { self.pins.first_mut() } else { None };
         let expired = async {

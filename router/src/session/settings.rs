@@ -106,9 +106,9 @@ impl Settings {
 
     /// Floats in text format are written with every digit.
     pub(super) fn floats_exact(&self) -> bool {
-        self.current.get("extra_float_digits").is_none_or(|digits| {
-            digits.trim_matches('\'').trim().parse::<i32>().is_ok_and(|digits| digits > 0)
-        })
+        self.current
+            .get("extra_float_digits")
+            .is_none_or(|digits| digits.trim_matches('\'').trim().parse::<i32>().is_ok_and(|digits| digits > 0))
     }
 
     /// The value of one of pgring's own settings.
@@ -245,7 +245,8 @@ pub(super) fn value_text(name: &str, value: &SetValue) -> Option<String> {
 
 /// SQL text of a start-up packet's value: a list setting holds one list, as in postgresql.conf.
 fn setting_text(name: &str, value: &str) -> String {
-    const LISTS: [&str; 4] = ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
+    const LISTS: [&str; 4] =
+        ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
     if LISTS.contains(&name) {
         let quoted: Vec<_> = path_names(value).iter().map(|name| quote::literal(name)).collect();
         return if quoted.is_empty() { "''".into() } else { quoted.join(", ") };
@@ -320,8 +321,9 @@ fn command_line(options: &str) -> Result<Vec<(String, String)>, Report> {
             .sqlstate("42601"));
         };
         let Some((name, value)) = setting.split_once('=') else {
-            return Err(Report::with(catalogue::PARAMETER_VALUE, format!("-c {setting} requires a value"))
-                .sqlstate("42601"));
+            return Err(
+                Report::with(catalogue::PARAMETER_VALUE, format!("-c {setting} requires a value")).sqlstate("42601")
+            );
         };
         settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
     }

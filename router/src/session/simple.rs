@@ -137,19 +137,13 @@ impl Session {
         }
         let plan = self.plan(text, lexed);
         let statement = Statement { text, lexed, frame };
-        let (done, route) = self.run(&plan, &statement).await?;
+        let (done, route) = self.run_planned(&plan, &statement).await?;
         self.database.statements.record(route, started.elapsed().as_secs_f64());
         Ok(done)
     }
 
     /// Several statements in one message.
-    async fn several(
-        &mut self,
-        text: &str,
-        lexed: &Lexed,
-        frame: &BytesMut,
-        started: Instant,
-    ) -> Result<Done, Fault> {
+    async fn several(&mut self, text: &str, lexed: &Lexed, frame: &BytesMut, started: Instant) -> Result<Done, Fault> {
         if let Some(done) = self.all_at_once(text, lexed, frame).await? {
             return Ok(done);
         }
@@ -282,7 +276,7 @@ impl Session {
     }
 
     /// Runs a planned statement of the simple protocol.
-    async fn run(&mut self, plan: &Arc<Plan>, statement: &Statement<'_>) -> Result<(Done, RouteKind), Fault> {
+    async fn run_planned(&mut self, plan: &Arc<Plan>, statement: &Statement<'_>) -> Result<(Done, RouteKind), Fault> {
         let snapshot = self.database.snapshot().clone();
         let target = match self.target(plan, statement, &snapshot)? {
             Target::Server { shard, reach, apart } => (shard, reach, apart),

@@ -64,7 +64,10 @@ impl Session {
             if chain {
                 return Err(Report::with(
                     catalogue::PROTOCOL,
-                    format!("{} AND CHAIN can only be used in transaction blocks", if rollback { "ROLLBACK" } else { "COMMIT" }),
+                    format!(
+                        "{} AND CHAIN can only be used in transaction blocks",
+                        if rollback { "ROLLBACK" } else { "COMMIT" }
+                    ),
                 )
                 .sqlstate("25P01")
                 .into());
@@ -88,7 +91,9 @@ impl Session {
             txn.order_for_commit();
             self.end_everywhere(txn, if chain { "COMMIT" } else { text }, Ending::Commit).await
         };
-        if result.is_ok() && let Some((begin, one_snapshot)) = next {
+        if result.is_ok()
+            && let Some((begin, one_snapshot)) = next
+        {
             self.txn = Some(Txn::new(begin, one_snapshot, self.settings.current.clone()));
         }
         result.map(|()| Done::Open)
@@ -254,7 +259,9 @@ impl Session {
 
     /// SAVEPOINT, RELEASE, ROLLBACK TO: on every participant, and remembered for those that join.
     pub(super) async fn savepoint(&mut self, text: &str, verb: &Verb) -> Result<Done, Fault> {
-        let Some(txn) = &mut self.txn else { return self.anywhere(text, None, Reach::Nothing).await.map(|_| Done::Open) };
+        let Some(txn) = &mut self.txn else {
+            return self.anywhere(text, None, Reach::Nothing).await.map(|_| Done::Open);
+        };
         let (name, tag) = match verb {
             Verb::Savepoint(name) => (name, "SAVEPOINT"),
             Verb::Release(name) => (name, "RELEASE"),
@@ -307,9 +314,12 @@ impl Session {
         frame: Option<&[u8]>,
     ) -> Result<Done, Fault> {
         if gid.starts_with("pgring_") {
-            return Err(Report::with(catalogue::NOT_PERMITTED, "transaction identifiers that begin with pgring_ are reserved")
-                .sqlstate("42939")
-                .into());
+            return Err(Report::with(
+                catalogue::NOT_PERMITTED,
+                "transaction identifiers that begin with pgring_ are reserved",
+            )
+            .sqlstate("42939")
+            .into());
         }
         if self.txn.as_ref().is_some_and(|txn| txn.participants.len() > 1) {
             return Err(Report::new(catalogue::SECOND_SHARD).detail("PREPARE TRANSACTION over several shards").into());

@@ -22,10 +22,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
-use pgring_protocol::message::{
-    build,
-    result::Field,
-};
+use pgring_protocol::message::{build, result::Field};
 use std::sync::Arc;
 
 impl Session {
@@ -207,7 +204,9 @@ impl Session {
     /// SET LOCAL and its like hold for the transaction: also on shards that join it later.
     async fn set_local(&mut self, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
         let answer = self.anywhere_answer(text, frame, Reach::Nothing).await?;
-        if answer.error.is_none() && let Some(txn) = &mut self.txn {
+        if answer.error.is_none()
+            && let Some(txn) = &mut self.txn
+        {
             txn.prefix.push(text.to_owned());
             let told = txn.participants.len();
             for participant in txn.participants.iter_mut().take(told.saturating_sub(1)) {
@@ -314,7 +313,8 @@ impl Session {
         let inner = text.get(at..).unwrap_or_default();
         let mut lexed = Lexed::default();
         lex(inner.as_bytes(), &mut lexed);
-        let prepared = Prepared::new(inner, Declared::Text(types.into()), lexed, Some(self.database.snapshot().schema.version));
+        let prepared =
+            Prepared::new(inner, Declared::Text(types.into()), lexed, Some(self.database.snapshot().schema.version));
         let prepared = Arc::new(prepared);
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
@@ -459,7 +459,10 @@ impl Session {
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
             _ => {
                 let default = snapshot.topology.default_shard;
-                self.txn.as_ref().filter(|_| matches!(plan.kind, PlanKind::Anywhere)).map_or(default, |txn| txn.any(default))
+                self.txn
+                    .as_ref()
+                    .filter(|_| matches!(plan.kind, PlanKind::Anywhere))
+                    .map_or(default, |txn| txn.any(default))
             }
         };
         if hold {
@@ -485,8 +488,9 @@ impl Session {
     fn check_shard_setting(&self, name: &str, value: Option<&str>) -> Result<(), Fault> {
         let Some(shard) = value.filter(|shard| name == "shard" && !shard.is_empty()) else { return Ok(()) };
         if !self.user.admin {
-            return Err(Report::with(catalogue::NOT_PERMITTED, "permission denied to set parameter \"pgring.shard\"")
-                .into());
+            return Err(
+                Report::with(catalogue::NOT_PERMITTED, "permission denied to set parameter \"pgring.shard\"").into()
+            );
         }
         if self.database.snapshot().topology.shard_by_name(shard).is_none() {
             return Err(Report::with(catalogue::UNKNOWN_OBJECT, format!("shard \"{shard}\" does not exist")).into());
@@ -503,15 +507,7 @@ fn execute_over_shards() -> Report {
 
 /// A column of type text.
 pub(super) fn text_field(name: &str) -> Field {
-    Field {
-        name: name.to_owned(),
-        table_oid: 0,
-        column: 0,
-        type_oid: 25,
-        type_size: -1,
-        type_modifier: -1,
-        format: 0,
-    }
+    Field { name: name.to_owned(), table_oid: 0, column: 0, type_oid: 25, type_size: -1, type_modifier: -1, format: 0 }
 }
 
 fn prepare_text(prepared: &Prepared) -> String {
