@@ -480,9 +480,11 @@ impl Session {
         let mut changed = false;
         for planned in planned {
             match &planned.rule {
-                None => drop(catalog.set_ready(&planned.name, planned.key_type).await.map_err(failed)?),
+                None => {
+                    catalog.set_ready(&planned.name, planned.key_type).await.map_err(failed)?;
+                }
                 Some(Rule::Reference) => {
-                    drop(catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?);
+                    catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?;
                 }
                 Some(Rule::Shard(key)) => {
                     let rule = ShardTable {

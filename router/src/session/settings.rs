@@ -186,6 +186,7 @@ impl Session {
         if let Some(name) = self.settings.reported("application_name") {
             self.me.set_application(name);
         }
+        self.greeted = true;
         build::backend_key_data(&mut self.client.out, self.me.id, key);
         self.ready().await
     }
