@@ -92,7 +92,7 @@ impl Report {
         let detail = if self.detail.is_empty() { number } else { format!("{number}: {}", self.detail) };
         fields.set(b'D', &detail);
         if let Some(hint) = &self.hint {
-            fields.set(b'H', hint);
+            fields.set(b'H', hint.as_bytes());
         }
         if self.severity == Severity::Warning {
             build::notice(out, &fields);

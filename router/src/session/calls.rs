@@ -91,6 +91,7 @@ impl Session {
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local => server(default, reach),
             PlanKind::Sharded(sharded) => match route::resolve(sharded, values, &snapshot.topology)? {
                 Route::One(shard) => server(shard, reach),
+                Route::Many(_) | Route::Apart if snapshot.topology.shards.len() == 1 => server(default, reach),
                 _ => Ok(Target::Special),
             },
             PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
@@ -102,6 +103,12 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
+            // With one shard there is nothing to be apart: PostgreSQL judges the statement itself.
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)
+                if snapshot.topology.shards.len() == 1 && is_about_shards(refusal) =>
+            {
+                server(default, Reach::Write)
+            }
             _ => Ok(Target::Special),
         }
     }
@@ -352,10 +359,7 @@ impl Session {
         }
         let mut statuses = Vec::with_capacity(held.len());
         for one in held {
-            let status = match one.conn().drain_rest().await {
-                Ok(status) => Some(status),
-                Err(_) => None,
-            };
+            let status = one.conn().drain_rest().await.ok();
             statuses.push(status);
         }
         statuses
@@ -699,10 +703,16 @@ fn qualified(text: &str) -> Option<(Option<String>, String)> {
     let mut words = crate::sql::words::Words::new(text);
     let first = words.name()?;
     let second = if words.symbol('.') { Some(words.name()?) } else { None };
-    words.is_finished().then(|| match second {
+    words.is_finished().then_some(match second {
         Some(name) => (Some(first), name),
         None => (None, first),
     })
+}
+
+/// A refusal that has no cause where all rows are on one shard; rules for the schema hold all the same.
+fn is_about_shards(refusal: &crate::plan::Refusal) -> bool {
+    use catalogue::{KEY_TYPE, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
+    ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE].contains(&refusal.reason)
 }
 
 fn default_type(family: pgring_config::key::KeyFamily) -> KeyType {
