@@ -587,7 +587,7 @@ impl Session {
     }
 
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
-        let Some(portal) = self.batch.portals.get(name).cloned() else { return Err(unknown_portal(name).into()) };
+        let portal = self.portal(name)?;
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
             return self.describe_special(name, &portal, &snapshot).await;
@@ -627,6 +627,26 @@ impl Session {
         self.describe_apart(portal, snapshot).await
     }
 
+    /// A portal by its name: bound by this client, or a cursor that it declared.
+    fn portal(&self, name: &[u8]) -> Result<Portal, Fault> {
+        if let Some(portal) = self.batch.portals.get(name) {
+            return Ok(portal.clone());
+        }
+        let cursors = self.txn.iter().flat_map(|txn| txn.cursors.iter().rev());
+        let here = cursors.filter(|(cursor, _)| cursor.as_bytes() == name).map(|(_, shard)| *shard).next();
+        let Some(shard) = here.or(self.pins.first().map(|pin| pin.shard).filter(|_| !name.is_empty())) else {
+            let name = String::from_utf8_lossy(name);
+            return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
+        };
+        Ok(Portal {
+            prepared: Arc::new(Prepared::new("", Declared::Text("".into()), Lexed::default(), None)),
+            plan: Arc::new(Plan::local()),
+            rest: Bytes::new(),
+            place: Place::Server { shard, reach: Reach::Nothing, apart: false },
+            describe: false,
+        })
+    }
+
     /// Describes a portal over several shards by its statement on the default shard.
     async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
@@ -656,9 +676,7 @@ impl Session {
 
     async fn on_execute(&mut self, body: &[u8]) -> Result<(), Fault> {
         let execute = Execute::parse(body).map_err(violation)?;
-        let Some(portal) = self.batch.portals.get(execute.portal).cloned() else {
-            return Err(unknown_portal(execute.portal).into());
-        };
+        let portal = self.portal(execute.portal)?;
         self.me.count();
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
@@ -712,9 +730,10 @@ impl Session {
         self.send_pending().await?;
         if close.kind == extended::STATEMENT {
             self.statements.remove(close.name);
-        } else if let Some(portal) = self.batch.portals.remove(close.name)
+        } else if let Ok(portal) = self.portal(close.name)
             && let Place::Server { shard, reach, apart } = portal.place
         {
+            self.batch.portals.remove(close.name);
             let snapshot = self.database.snapshot().clone();
             self.segment(shard, reach, apart, &snapshot).await?;
             if let Some(segment) = &mut self.batch.segment {
@@ -722,6 +741,8 @@ impl Session {
                 segment.script.push_back(Expect::Close { hidden: false });
             }
             return Ok(());
+        } else {
+            self.batch.portals.remove(close.name);
         }
         let mut complete = BytesMut::new();
         build::close_complete(&mut complete);
@@ -829,9 +850,4 @@ fn is_silent(verb: &Verb) -> bool {
 
 fn violation(error: impl std::fmt::Display) -> Fault {
     Report::with(catalogue::PROTOCOL, error.to_string()).into()
-}
-
-fn unknown_portal(name: &[u8]) -> Report {
-    let name = String::from_utf8_lossy(name);
-    Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist"))
 }
