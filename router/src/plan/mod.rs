@@ -16,11 +16,7 @@ mod utility;
 mod write;
 
 pub use crate::sql::source::Source;
-use pgring_config::{
-    ids::GroupIndex,
-    key::KeyType,
-    tables::TableName,
-};
+use pgring_config::{ids::GroupIndex, key::KeyType, tables::TableName};
 
 /// A way to keys: a boolean expression over equality with the key column.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -163,6 +163,9 @@ impl Session {
 
     /// Works off the messages that wait.
     async fn work(&mut self) -> Result<(), End> {
+        if self.batch.segment.is_none() {
+            self.wait_while_paused().await;
+        }
         self.me.set_doing(Doing::Active);
         self.batch.started.get_or_insert_with(Instant::now);
         self.batch.bytes = 0;
@@ -396,6 +399,7 @@ impl Session {
             text: prepared.text.as_bytes(),
             lexed: &prepared.lexed,
             parameters: Parameters::Bound(&parameters, prepared.types()),
+            utf8: self.settings.utf8(),
         };
         let (plan, place) = self.place(&prepared, &values, &snapshot)?;
         let rest = body.slice_ref(bind.rest);
@@ -511,7 +515,8 @@ impl Session {
         let mut lexed = Lexed::default();
         lex(query.as_bytes(), &mut lexed);
         let plan = self.plan(&query, &mut lexed);
-        let values = Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters };
+        let values =
+            Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
         match self.target_of(&plan, &values, snapshot)? {
             Target::Server { shard, .. } => Ok(shard),
             Target::Special => Err(match &plan.kind {
@@ -715,7 +720,12 @@ impl Session {
         let bind = Bind::parse(&body).map_err(violation)?;
         let parameters = bind.parameters().map_err(violation)?;
         let bound = Parameters::Bound(&parameters, portal.prepared.types());
-        let values = Values { text: portal.prepared.text.as_bytes(), lexed: &portal.prepared.lexed, parameters: bound };
+        let values = Values {
+            text: portal.prepared.text.as_bytes(),
+            lexed: &portal.prepared.lexed,
+            parameters: bound,
+            utf8: self.settings.utf8(),
+        };
         let execution = Execution {
             prepared: &portal.prepared,
             bind: &portal.rest,
