@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_the_list_is_answered() {
-        let settings = Settings::default();
+        let settings = Settings::parse("", "test.toml").unwrap();
         let of = |text: &str| {
             answer(text, "ann", &settings, 7).map(|table| table.rows[0][0].clone().unwrap_or_default())
         };

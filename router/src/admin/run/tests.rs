@@ -85,7 +85,7 @@ fn caller(admin: bool, stats: bool) -> Caller {
     let user = User {
         name: "ann".into(),
         server_user: "ann".into(),
-        credentials: Credentials::Nothing,
+        credentials: Credentials::None,
         admin,
         stats,
         pool_size: None,
