@@ -62,7 +62,12 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Snapshot,
     ) -> Result<Target, Fault> {
-        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        let values = Values {
+            text: statement.text.as_bytes(),
+            lexed: statement.lexed,
+            parameters: Parameters::None,
+            utf8: self.settings.utf8(),
+        };
         self.target_of(plan, &values, snapshot)
     }
 
@@ -126,7 +131,12 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(Done, RouteKind), Fault> {
-        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        let values = Values {
+            text: statement.text.as_bytes(),
+            lexed: statement.lexed,
+            parameters: Parameters::None,
+            utf8: self.settings.utf8(),
+        };
         self.call(plan, &values, None, snapshot).await.map(|route| (Done::Open, route))
     }
 
@@ -648,7 +658,8 @@ impl Session {
         crate::sql::fingerprint::lex(text.as_bytes(), &mut lexed);
         let inner = crate::sql::verb::recognise(text.trim().trim_end_matches(';'));
         let plan = self.plan(text, &mut lexed);
-        let values = Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters };
+        let values =
+            Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
         let steps = if inner.is_some() {
             vec![crate::execute::explain::session_step(text)]
         } else {
@@ -672,8 +683,12 @@ impl Session {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
             PlanKind::Builtin(Builtin::Admin(text) | Builtin::Show(text)) => {
-                let values =
-                    Values { text: prepared.text.as_bytes(), lexed: &prepared.lexed, parameters: Parameters::None };
+                let values = Values {
+                    text: prepared.text.as_bytes(),
+                    lexed: &prepared.lexed,
+                    parameters: Parameters::None,
+                    utf8: self.settings.utf8(),
+                };
                 let text = values.text_of(&text.0).flatten().unwrap_or_default();
                 let is_call = matches!(plan.kind, PlanKind::Builtin(Builtin::Admin(_)));
                 Some(admin::fields_of(&if is_call { text } else { format!("SHOW {text}") }))

@@ -104,6 +104,11 @@ impl Settings {
             && matches!(self.reported("client_encoding"), None | Some("UTF8" | "SQL_ASCII"))
     }
 
+    /// Text of this client is UTF-8.
+    pub(super) fn utf8(&self) -> bool {
+        matches!(self.reported("client_encoding"), None | Some("UTF8"))
+    }
+
     /// Floats in text format are written with every digit.
     pub(super) fn floats_exact(&self) -> bool {
         self.current
