@@ -17,12 +17,8 @@ use crate::{
         verb::{SetValue, Verb, Which},
     },
 };
-use bytes::BytesMut;
 use extended::{Portal, Prepared};
-use pgring_protocol::{
-    message::{build, query},
-    stream::Stream,
-};
+use pgring_protocol::message::{build, query};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Settings as a client hears of them when it connects.
@@ -113,14 +109,12 @@ struct Desk {
     skipping: bool,
 }
 
-/// Serves a client who was told AuthenticationOk, until it goes. `buffer` holds what was read already, `key` is the
-/// secret of its cancel key.
+/// Serves a client who has logged in, until it goes. `key` is the secret of its cancel key.
 pub async fn serve(
     cluster: Arc<Cluster>,
     user: Arc<User>,
     me: Arc<Client>,
-    stream: Stream,
-    buffer: BytesMut,
+    client: Frontend,
     startup: &[(String, String)],
     key: &[u8],
 ) {
@@ -128,7 +122,7 @@ pub async fn serve(
         cluster,
         user,
         me,
-        client: Frontend::new(stream, buffer),
+        client,
         status: Status::Idle,
         database: None,
         settings: HashMap::new(),
@@ -148,7 +142,8 @@ pub async fn serve(
 
 impl Desk {
     async fn greet(&mut self, startup: &[(String, String)], key: &[u8]) -> Result<(), End> {
-        let given = |name: &str| startup.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+        let given =
+            |name: &str| startup.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
         let application = given("application_name");
         self.me.set_application(application);
         self.settings.extend(PARAMETERS.iter().map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned())));

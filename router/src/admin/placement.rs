@@ -67,7 +67,7 @@ pub(super) async fn shard(
         rule.state = known.state;
         return if dry_run { Ok(Outcome::would("The table has a rule already.")) } else { write(catalog, &rule).await };
     }
-    let Some(held) = Held::take(&snapshot, &table).await? else {
+    let Some(held) = Held::take(database, &snapshot, &table).await? else {
         if dry_run {
             return Ok(Outcome::would("The rule would wait for CREATE TABLE."));
         }
@@ -102,7 +102,7 @@ pub(super) async fn reference(
         let said = catalog.reference_table(&table, TableState::Ready).await;
         return said.map(Outcome::from).map_err(|error| catalog_report(&error));
     }
-    let Some(held) = Held::take(&snapshot, &table).await? else {
+    let Some(held) = Held::take(database, &snapshot, &table).await? else {
         if dry_run {
             return Ok(Outcome::would("The rule would wait for CREATE TABLE."));
         }
@@ -145,12 +145,12 @@ pub(super) async fn unshard(
         }
     }
     let Some(known) = topology.table(&table) else {
-        return match Held::exists(&snapshot, &table).await? {
+        return match Held::exists(database, &snapshot, &table).await? {
             true => Ok(Outcome::unchanged().hint("The table is local.")),
             false => Err(no_table(&table)),
         };
     };
-    let held = if known.state == TableState::Planned { None } else { Held::take(&snapshot, &table).await? };
+    let held = if known.state == TableState::Planned { None } else { Held::take(database, &snapshot, &table).await? };
     if let Some(held) = &held {
         for key in held.first().foreign_keys(held.oid).await? {
             let other = topology.kind(&key.other);
@@ -213,7 +213,7 @@ pub(super) async fn assign_key(
     let key = key_value(key_type(&snapshot.topology, &table)?, key)?;
     let to = shard_index(&snapshot.topology, shard)?;
     let watched = match owner(&snapshot.topology, &table, &key) {
-        Some(from) if from != to => Some(watch_key(&snapshot, &table, &key, from).await?),
+        Some(from) if from != to => Some(watch_key(database, &snapshot, &table, &key, from).await?),
         _ => None,
     };
     if dry_run {
@@ -273,12 +273,12 @@ struct Held {
 
 impl Held {
     /// Takes hold of a table on every shard; None: no shard has it.
-    async fn take(snapshot: &Snapshot, table: &TableName) -> Result<Option<Self>, Report> {
+    async fn take(database: &Database, snapshot: &Snapshot, table: &TableName) -> Result<Option<Self>, Report> {
         let mut held =
             Self { servers: Vec::new(), empty: Vec::new(), shards: Vec::new(), oid: 0, table: table.clone() };
         let mut lacking = Vec::new();
         for (at, shard) in in_order(&snapshot.topology) {
-            let server = Server::connect(&snapshot.topology.shards[at]).await?;
+            let server = Server::connect(database, &snapshot.topology.shards[at]).await?;
             match server.table(table).await? {
                 Some(oid) if held.servers.is_empty() => held.oid = oid,
                 Some(_) => {}
@@ -307,9 +307,9 @@ impl Held {
     }
 
     /// The default shard has the table.
-    async fn exists(snapshot: &Snapshot, table: &TableName) -> Result<bool, Report> {
+    async fn exists(database: &Database, snapshot: &Snapshot, table: &TableName) -> Result<bool, Report> {
         let shard = snapshot.topology.shard(snapshot.topology.default_shard);
-        Ok(Server::connect(shard).await?.table(table).await?.is_some())
+        Ok(Server::connect(database, shard).await?.table(table).await?.is_some())
     }
 
     /// The default shard.
@@ -319,9 +319,12 @@ impl Held {
 
     fn must_be_empty(&self, command: &str) -> Result<(), Report> {
         let Some((shard, _)) = self.shards.iter().zip(&self.empty).find(|(_, empty)| !**empty) else { return Ok(()) };
-        Err(Report::with(catalogue::NOT_EMPTY, format!("{} has rows, and moving rows is not supported yet", self.table))
-            .detail(format!("there are rows on shard \"{shard}\""))
-            .hint(format!("{command} works on an empty table, or before CREATE TABLE.")))
+        Err(Report::with(
+            catalogue::NOT_EMPTY,
+            format!("{} has rows, and moving rows is not supported yet", self.table),
+        )
+        .detail(format!("there are rows on shard \"{shard}\""))
+        .hint(format!("{command} works on an empty table, or before CREATE TABLE.")))
     }
 
     async fn release(self) -> Result<(), Report> {
@@ -437,6 +440,7 @@ fn wrong_foreign_key(key: &ForeignKey, hint: &str) -> Report {
 
 /// Makes sure that no row of a key (or of its token) is on its owner, and keeps writers away until it is let go.
 async fn watch_key(
+    database: &Database,
     snapshot: &Snapshot,
     table: &TableName,
     key: &KeyValue,
@@ -444,7 +448,7 @@ async fn watch_key(
 ) -> Result<Server, Report> {
     let topology = &snapshot.topology;
     let TableKind::Sharded(sharded) = topology.kind(table) else { return Err(not_sharded(table)) };
-    let server = Server::connect(topology.shard(from)).await?;
+    let server = Server::connect(database, topology.shard(from)).await?;
     server.client.batch_execute("BEGIN").await.map_err(|error| server.failed(&error))?;
     for known in topology.tables_of(sharded.group) {
         let TableKind::Sharded(rule) = &known.kind else { continue };
@@ -459,8 +463,11 @@ async fn watch_key(
         let row = server.client.query_one(&look, &[&key.token().0]).await.map_err(|error| server.failed(&error))?;
         if row.get(0) {
             let shard = &topology.shard(from).name;
-            return Err(Report::with(catalogue::NOT_EMPTY, format!("key {key} has rows in {} on shard {shard}", known.name))
-                .hint("MOVE KEY will move them once it is built; ASSIGN KEY is for keys without rows."));
+            return Err(Report::with(
+                catalogue::NOT_EMPTY,
+                format!("key {key} has rows in {} on shard {shard}", known.name),
+            )
+            .hint("MOVE KEY will move them once it is built; ASSIGN KEY is for keys without rows."));
         }
     }
     Ok(server)
@@ -506,9 +513,10 @@ fn unserved(error: impl std::fmt::Display) -> Report {
 }
 
 fn catalog(database: &Database) -> Result<&Catalog, Report> {
-    database.catalog.as_ref().ok_or_else(|| {
-        Report::with(catalogue::WRONG_STATE, format!("database \"{}\" has no shards", database.name))
-    })
+    database
+        .catalog
+        .as_ref()
+        .ok_or_else(|| Report::with(catalogue::WRONG_STATE, format!("database \"{}\" has no shards", database.name)))
 }
 
 fn table_name(table: &TableRef) -> TableName {

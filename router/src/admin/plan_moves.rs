@@ -48,7 +48,9 @@ pub(super) fn split(topology: &Topology, shard: &str, target: &SplitTarget) -> R
         SplitTarget::Existing(name) => match topology.shard_by_name(name) {
             Some(_) => ShardName::new(name.as_str()),
             None => {
-                return Err(pgring_rebalancer::propose::ProposeError::UnknownShard(ShardName::new(name.as_str())).into());
+                return Err(
+                    pgring_rebalancer::propose::ProposeError::UnknownShard(ShardName::new(name.as_str())).into()
+                );
             }
         },
     };

@@ -9,8 +9,9 @@ use super::{
 use crate::{
     cluster::{Client, Cluster, Database},
     error::{Report, catalogue},
+    keeper::{self, ReloadError},
 };
-use pgring_config::settings::{Settings, SettingsError};
+use pgring_config::settings::Settings;
 use std::sync::{Arc, atomic::Ordering};
 
 /// Runs a command that is not about one database's placement.
@@ -20,7 +21,7 @@ pub(super) async fn serve(cluster: &Arc<Cluster>, command: &AdminCommand, dry_ru
         AdminCommand::Resume(name) => pause(cluster, name.as_deref(), false, dry_run),
         AdminCommand::KillClient(id) => kill_client(client(cluster, id)?, dry_run).await,
         AdminCommand::KillQuery(id) => kill_query(client(cluster, id)?, dry_run).await,
-        AdminCommand::Reload => reload(cluster, dry_run),
+        AdminCommand::Reload => reload(cluster, dry_run).await,
         AdminCommand::Drain => drain(cluster, dry_run),
         AdminCommand::Shutdown => shutdown(cluster, dry_run),
         other => Err(missing(other)),
@@ -38,7 +39,10 @@ fn pause(cluster: &Cluster, name: Option<&str>, pause: bool, dry_run: bool) -> R
     };
     let others = databases.iter().filter(|database| *database.paused.borrow() != pause).count();
     if dry_run {
-        return Ok(Outcome::would(format!("{others} databases would be {}.", if pause { "paused" } else { "resumed" })));
+        return Ok(Outcome::would(format!(
+            "{others} databases would be {}.",
+            if pause { "paused" } else { "resumed" }
+        )));
     }
     for database in &databases {
         database.paused.send_replace(pause);
@@ -83,27 +87,21 @@ async fn cancel(client: &Client) -> usize {
     count
 }
 
-fn reload(cluster: &Cluster, dry_run: bool) -> Result<Outcome, Report> {
+async fn reload(cluster: &Arc<Cluster>, dry_run: bool) -> Result<Outcome, Report> {
+    let refused = |error: ReloadError| {
+        Report::with(catalogue::WRONG_STATE, "the configuration is not reloaded; it stays as it is")
+            .detail(error.to_string())
+    };
     let Some(file) = &cluster.settings_file else {
         return Ok(Outcome::unchanged().hint("This router runs without a configuration file."));
     };
-    let new = Settings::load(file).map_err(|error| {
-        let message = match &error {
-            SettingsError::Unreadable { .. } => "the configuration file cannot be read",
-            SettingsError::Faults(_) => "the configuration file has faults; the settings stay as they are",
-        };
-        Report::with(catalogue::WRONG_STATE, message).detail(error.to_string())
-    })?;
-    let old = cluster.settings.load_full();
-    let restart = old.needs_restart(&new);
-    let outcome = match (old.to_toml() == new.to_toml(), dry_run) {
-        (true, _) => return Ok(Outcome::unchanged()),
-        (false, true) => Outcome::would("The configuration file says something new."),
-        (false, false) => {
-            cluster.settings.store(Arc::new(new));
-            Outcome::done()
-        }
-    };
+    let new = Settings::load(file).map_err(|error| refused(error.into()))?;
+    let restart = cluster.settings.load().needs_restart(&new);
+    if dry_run {
+        return Ok(Outcome::would("The configuration file has no fault."));
+    }
+    let changed = keeper::reload(cluster).await.map_err(refused)?;
+    let outcome = if changed.is_empty() { Outcome::unchanged() } else { Outcome::done().hint(changed.join("; ")) };
     Ok(match restart.is_empty() {
         true => outcome,
         false => outcome.hint(format!("Only a restart applies: {}.", restart.join(", "))),
@@ -147,9 +145,7 @@ fn missing(command: &AdminCommand) -> Report {
         AdminCommand::MoveKey { key: KeyLiteral::Number(key) | KeyLiteral::Text(key), .. } => {
             return not_built("MOVE KEY", &format!("ASSIGN KEY ('{key}') works while the key has no rows."));
         }
-        AdminCommand::SetConfig { .. } => {
-            ("SET of a configuration key", "Change the configuration file, then RELOAD.")
-        }
+        AdminCommand::SetConfig { .. } => ("SET of a configuration key", "Change the configuration file, then RELOAD."),
         AdminCommand::AddReplica { .. } | AdminCommand::DropReplica(_) | AdminCommand::Failover { .. } => {
             ("replication", "Replicas come with a later version.")
         }

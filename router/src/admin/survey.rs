@@ -1,21 +1,17 @@
 //! Survey: what a table is and holds on a server, asked by pgring's own connection. In: a shard's connection string.
 //! Out: facts. Never: writes a row; a lock that outlives the survey.
 
-use crate::error::{Report, catalogue};
-use pgring_config::{
-    settings::ConnectionParts,
-    tables::TableName,
-    topology::{Connection, Shard},
+use crate::{
+    cluster::Database,
+    control,
+    error::{Report, catalogue},
 };
+use pgring_config::{tables::TableName, topology::Shard};
 use pgring_protocol::quote;
-use std::time::Duration;
-use tokio_postgres::{Client, NoTls};
-
-/// How long a server may take to let us in.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use tokio_postgres::Client;
 
 /// What each connection starts with.
-const PREPARE: &str = "SET search_path = pg_catalog; SET statement_timeout = '30s'; SET lock_timeout = '5s'";
+const PREPARE: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// A connection to one server; it ends when this goes.
 pub(super) struct Server {
@@ -49,9 +45,10 @@ pub(super) struct KeyColumn {
 
 impl Server {
     /// Connects as pgring.
-    pub(super) async fn connect(shard: &Shard) -> Result<Self, Report> {
+    pub(super) async fn connect(database: &Database, shard: &Shard) -> Result<Self, Report> {
         let name = shard.name.to_string();
-        let client = connect(&shard.connection, CONNECT_TIMEOUT).await.map_err(|reason| unavailable(&name, &reason))?;
+        let client = control::connect(&shard.connection.0, &database.name, &database.server_tls).await;
+        let client = client.map_err(|error| unavailable(&name, &error.to_string()))?;
         client.batch_execute(PREPARE).await.map_err(|error| failed(&name, &error))?;
         Ok(Self { client, name })
     }
@@ -109,7 +106,8 @@ impl Server {
 
     /// What is to be known of a key column; None: the table has no such column.
     pub(super) async fn key_column(&self, table: u32, column: &str) -> Result<Option<KeyColumn>, Report> {
-        const COLUMN: &str = "SELECT a.attnum, format_type(a.atttypid, a.atttypmod), coalesce(l.collisdeterministic, true)
+        const COLUMN: &str =
+            "SELECT a.attnum, format_type(a.atttypid, a.atttypmod), coalesce(l.collisdeterministic, true)
             FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation
             WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
         let found = self.client.query_opt(COLUMN, &[&table, &column]).await;
@@ -147,7 +145,8 @@ impl Server {
         let read = |row: &tokio_postgres::Row| {
             let (from, to): (Vec<String>, Vec<String>) = (row.get(4), row.get(5));
             let outgoing: bool = row.get(3);
-            let columns = if outgoing { from.into_iter().zip(to).collect() } else { to.into_iter().zip(from).collect() };
+            let columns =
+                if outgoing { from.into_iter().zip(to).collect() } else { to.into_iter().zip(from).collect() };
             ForeignKey {
                 name: row.get(0),
                 other: TableName::new(row.get::<_, &str>(1), row.get::<_, &str>(2)),
@@ -165,29 +164,9 @@ impl Server {
     }
 }
 
-/// A connection of pgring's own. TLS towards servers belongs here, as a connector in place of `NoTls`.
-pub(super) async fn connect(connection: &Connection, limit: Duration) -> Result<Client, String> {
-    let parts = ConnectionParts::parse(&connection.0).map_err(|error| error.to_string())?;
-    let mut config: tokio_postgres::Config =
-        parts.to_driver_string().parse().map_err(|error: tokio_postgres::Error| error.to_string())?;
-    config.application_name("pgring").connect_timeout(limit);
-    let connecting = tokio::time::timeout(limit, config.connect(NoTls)).await;
-    let (client, driver) =
-        connecting.map_err(|_| format!("no answer within {limit:?}"))?.map_err(|error| said(&error))?;
-    tokio::spawn(async move {
-        // It ends with its client; what goes wrong before, the client's own calls tell.
-        drop(driver.await);
-    });
-    Ok(client)
-}
-
 /// A table's name as it stands in SQL.
 pub(super) fn quoted(table: &TableName) -> String {
     format!("{}.{}", quote::identifier(&table.schema), quote::identifier(&table.name))
-}
-
-fn said(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |reported| reported.message().to_owned())
 }
 
 fn unavailable(shard: &str, reason: &str) -> Report {
@@ -196,11 +175,10 @@ fn unavailable(shard: &str, reason: &str) -> Report {
 
 fn failed(shard: &str, error: &tokio_postgres::Error) -> Report {
     match error.as_db_error() {
-        Some(reported) if reported.code().code() == "55P03" => Report::with(
-            catalogue::WRONG_STATE,
-            format!("the table is in use on shard \"{shard}\""),
-        )
-        .hint("Try again when the transactions that use it have ended."),
+        Some(reported) if reported.code().code() == "55P03" => {
+            Report::with(catalogue::WRONG_STATE, format!("the table is in use on shard \"{shard}\""))
+                .hint("Try again when the transactions that use it have ended.")
+        }
         Some(reported) => Report::with(catalogue::WRONG_STATE, reported.message())
             .sqlstate(reported.code().code())
             .detail(format!("said by shard \"{shard}\"")),

@@ -69,7 +69,10 @@ impl Desk {
                 .hint("Write the values into the command."));
         }
         if lexed.certain && lexed.statements.len() > 1 {
-            return Err(Report::with(catalogue::ADMIN_SYNTAX, "cannot insert multiple commands into a prepared statement"));
+            return Err(Report::with(
+                catalogue::ADMIN_SYNTAX,
+                "cannot insert multiple commands into a prepared statement",
+            ));
         }
         if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
             return Err(Report::new(catalogue::DUPLICATE_STATEMENT));

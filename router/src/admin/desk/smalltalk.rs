@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn only_the_list_is_answered() {
-        let settings = Settings::parse("", "test.toml").unwrap();
-        let of = |text: &str| {
-            answer(text, "ann", &settings, 7).map(|table| table.rows[0][0].clone().unwrap_or_default())
-        };
+        let settings =
+            Settings::parse("[[databases]]\nname = '*'\nconnection = 'host=127.0.0.1'", "test.toml").unwrap();
+        let of =
+            |text: &str| answer(text, "ann", &settings, 7).map(|table| table.rows[0][0].clone().unwrap_or_default());
         assert_eq!(of("select 1").as_deref(), Some("1"));
         assert_eq!(of(" SELECT 1 ; ").as_deref(), Some("1"));
         assert_eq!(of("select current_user").as_deref(), Some("ann"));

@@ -11,7 +11,7 @@ use pgring_config::{
     tables::{ShardedTable, Table as Known, TableKind, TableName, TableState},
     topology::{Connection, Group, Placement, Shard, ShardState, Topology},
 };
-use pgring_protocol::{backend::TlsMode, credentials::Credentials};
+use pgring_protocol::credentials::Credentials;
 use std::{collections::HashMap, fmt::Write as _, path::Path};
 
 const CONFIG: &str = r#"
@@ -73,10 +73,11 @@ fn schema() -> Schema {
 fn cluster(databases: &[&str]) -> Arc<Cluster> {
     let settings = Settings::parse(CONFIG, "test.toml").unwrap();
     let of = Arc::new(settings.databases[0].clone());
-    let cluster = Cluster::new(settings, None, 1, ServerTls { mode: TlsMode::Disable, config: None });
+    let tls = ServerTls::load(&settings.server_tls).unwrap();
+    let cluster = Cluster::new(settings, None, 1, tls.clone());
     for name in databases {
         let snapshot = Snapshot::new(topology(4), schema(), Arc::from([]));
-        cluster.add_database(Arc::new(Database::new(of.clone(), name, None, snapshot)));
+        cluster.add_database(Arc::new(Database::new(of.clone(), name, None, snapshot, tls.clone())));
     }
     Arc::new(cluster)
 }
@@ -185,7 +186,14 @@ async fn a_split_gives_half_to_a_new_or_an_existing_shard() {
 #[tokio::test]
 async fn what_is_not_built_says_so() {
     let cluster = cluster(&["app"]);
-    for text in ["REBALANCE", "SPLIT SHARD s0", "DROP CACHE c", "FAILOVER SHARD s0", "SET pool.size = 5", "REBALANCE BY LOAD DRY RUN"] {
+    for text in [
+        "REBALANCE",
+        "SPLIT SHARD s0",
+        "DROP CACHE c",
+        "FAILOVER SHARD s0",
+        "SET pool.size = 5",
+        "REBALANCE BY LOAD DRY RUN",
+    ] {
         let error = ask(&cluster, text).await.unwrap_err();
         assert_eq!((error.code(), error.entry), ("0A000", catalogue::NOT_BUILT), "{text}");
         assert!(error.hint.is_some(), "{text}");
@@ -231,7 +239,10 @@ async fn a_killed_client_is_told() {
     let client = cluster.clients.enter(arrival);
     let shown = ask(&cluster, "SHOW CLIENTS").await.unwrap();
     assert_eq!((column(&shown, "id"), column(&shown, "user")), (vec![client.id.to_string()], vec!["bob".to_owned()]));
-    assert_eq!(ask(&cluster, &format!("KILL QUERY {}", client.id)).await.unwrap().rows[0][1].as_deref(), Some("unchanged"));
+    assert_eq!(
+        ask(&cluster, &format!("KILL QUERY {}", client.id)).await.unwrap().rows[0][1].as_deref(),
+        Some("unchanged")
+    );
     assert!(!client.is_killed());
     ask(&cluster, &format!("KILL CLIENT {}", client.id)).await.unwrap();
     assert!(client.is_killed());
@@ -265,7 +276,9 @@ async fn shards_are_shown_without_their_passwords() {
     let table = ask(&cluster(&["app"]), "SHOW SHARDS").await.unwrap();
     assert_eq!(column(&table, "name"), ["s0", "s1", "s2", "s3"]);
     assert_eq!(column(&table, "primary_ok"), ["f", "f", "f", "f"], "nothing listens there");
-    assert!(column(&table, "connection").iter().all(|text| text.contains("host=127.0.0.1") && !text.contains("hidden")));
+    assert!(
+        column(&table, "connection").iter().all(|text| text.contains("host=127.0.0.1") && !text.contains("hidden"))
+    );
     let share: f64 = column(&table, "share").iter().map(|share| share.parse::<f64>().unwrap()).sum();
     assert!((share - 1.0).abs() < 0.001);
 }
@@ -289,7 +302,10 @@ async fn every_topic_has_as_many_values_as_columns() {
 #[test]
 fn the_columns_of_the_contract_come_first() {
     let contract = [
-        ("SHARDS", "name weight state read_only connection zone arcs share size_bytes queries_per_s busy connections primary_ok replicas"),
+        (
+            "SHARDS",
+            "name weight state read_only connection zone arcs share size_bytes queries_per_s busy connections primary_ok replicas",
+        ),
         ("RING", "group arc_start arc_end share shard state"),
         ("TABLES", "schema name kind group key strategy state"),
         (
@@ -314,9 +330,15 @@ fn the_columns_of_the_contract_come_first() {
 fn the_audit_log_gets_no_secret() {
     let shown = without_secrets("ADD SHARD x CONNECTION 'host=h password=p' WEIGHT 2 -- 'password'");
     assert_eq!(shown, "ADD SHARD x CONNECTION '***' WEIGHT 2 -- 'password'");
-    assert_eq!(without_secrets("ALTER SHARD x SET CONNECTION $$postgres://u:p@h/d$$"), "ALTER SHARD x SET CONNECTION '***'");
+    assert_eq!(
+        without_secrets("ALTER SHARD x SET CONNECTION $$postgres://u:p@h/d$$"),
+        "ALTER SHARD x SET CONNECTION '***'"
+    );
     assert_eq!(without_secrets("SET http.key = 'abc'"), "SET http.key = '***'");
-    assert_eq!(without_secrets("ASSIGN KEY ('abc') TO SHARD s0 IN GROUP OF t"), "ASSIGN KEY ('abc') TO SHARD s0 IN GROUP OF t");
+    assert_eq!(
+        without_secrets("ASSIGN KEY ('abc') TO SHARD s0 IN GROUP OF t"),
+        "ASSIGN KEY ('abc') TO SHARD s0 IN GROUP OF t"
+    );
 }
 
 #[test]

@@ -5,12 +5,8 @@ use super::{
     ColumnSpec, Row, View,
 };
 
-pub(super) const COLUMNS: &[ColumnSpec] = &[
-    ColumnSpec::text("key"),
-    ColumnSpec::text("value"),
-    ColumnSpec::text("default"),
-    ColumnSpec::bool("changed"),
-];
+pub(super) const COLUMNS: &[ColumnSpec] =
+    &[ColumnSpec::text("key"), ColumnSpec::text("value"), ColumnSpec::text("default"), ColumnSpec::bool("changed")];
 
 pub(super) fn rows(view: &View) -> Vec<Row> {
     let rows = view.cluster.settings.load().show_rows();

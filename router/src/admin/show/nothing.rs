@@ -38,12 +38,8 @@ pub(super) const RECOMMENDATIONS: &[ColumnSpec] = &[
     ColumnSpec::text("state"),
 ];
 
-pub(super) const QUERIES: &[ColumnSpec] = &[
-    ColumnSpec::text("query"),
-    ColumnSpec::int8("calls"),
-    ColumnSpec::float8("mean_ms"),
-    ColumnSpec::text("route"),
-];
+pub(super) const QUERIES: &[ColumnSpec] =
+    &[ColumnSpec::text("query"), ColumnSpec::int8("calls"), ColumnSpec::float8("mean_ms"), ColumnSpec::text("route")];
 
 pub(super) const LOCKS: &[ColumnSpec] = &[
     ColumnSpec::int8("client"),

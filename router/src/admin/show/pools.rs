@@ -22,7 +22,9 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
 /// The figures of every pool, by database, server and user.
 pub(super) fn figures(view: &View) -> Vec<PoolFigures> {
     let mut all: Vec<PoolFigures> = view.cluster.pools.all().iter().map(|pool| pool.figures()).collect();
-    all.sort_by(|a, b| (&a.key.database, &a.key.server, &a.key.user).cmp(&(&b.key.database, &b.key.server, &b.key.user)));
+    all.sort_by(|a, b| {
+        (&a.key.database, &a.key.server, &a.key.user).cmp(&(&b.key.database, &b.key.server, &b.key.user))
+    });
     all
 }
 

@@ -1,11 +1,6 @@
 //! SHOW SERVERS: the servers, and the backends that this router has on each.
 
-use super::{
-    super::some,
-    ColumnSpec, Row, View,
-    pools::figures,
-    shards::shown,
-};
+use super::{super::some, ColumnSpec, Row, View, pools::figures, shards::shown};
 
 pub(super) const COLUMNS: &[ColumnSpec] = &[
     ColumnSpec::text("server"),
@@ -24,7 +19,8 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
     for database in &view.databases {
         for shard in &database.snapshot().topology.shards {
             let of = |name: &str| {
-                let of = figures.iter().filter(|one| one.key.database == database.name && one.key.server.as_str() == name);
+                let of =
+                    figures.iter().filter(|one| one.key.database == database.name && one.key.server.as_str() == name);
                 of.fold((0, 0, 0), |sum, one| (sum.0 + one.active, sum.1 + one.idle, sum.2 + one.waiting))
             };
             let primary = (shard.name.to_string(), "primary", &shard.connection);

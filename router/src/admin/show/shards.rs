@@ -1,10 +1,10 @@
 //! SHOW SHARDS: the shards with what they own and how busy they are.
 
 use super::{
-    super::{boolean, some, survey},
+    super::{boolean, some},
     ColumnSpec, Row, View,
 };
-use crate::cluster::Database;
+use crate::{cluster::Database, control};
 use pgring_config::{
     ids::ShardIndex,
     settings::ConnectionParts,
@@ -41,7 +41,7 @@ pub(super) async fn rows(view: &View) -> Vec<Row> {
             .topology
             .shards
             .iter()
-            .map(|shard| tokio::spawn(size(shard.connection.clone())))
+            .map(|shard| tokio::spawn(size(database.clone(), shard.connection.clone())))
             .collect();
         for (at, asked) in asked.into_iter().enumerate() {
             let size = asked.await.ok().flatten();
@@ -104,9 +104,9 @@ fn pools(view: &View, database: &Database, server: &str) -> (usize, usize, usize
 }
 
 /// Size of a server's database; None: it does not answer in time.
-async fn size(connection: Connection) -> Option<i64> {
+async fn size(database: Arc<Database>, connection: Connection) -> Option<i64> {
     let ask = async {
-        let client = survey::connect(&connection, PATIENCE).await.ok()?;
+        let client = control::connect(&connection.0, &database.name, &database.server_tls).await.ok()?;
         let row = client.query_one("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())", &[]).await;
         Some(row.ok()?.get(0))
     };
