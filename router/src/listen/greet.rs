@@ -3,8 +3,9 @@
 
 use super::{Door, Seat, cancel};
 use crate::{
+    admin::desk,
     auth::{self, Refusal},
-    cluster::{Client, User},
+    cluster::User,
     error::{Report, catalogue},
     execute::frontend::Frontend,
     keeper, metrics,
@@ -153,24 +154,16 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
         me.kill();
     }
     let Startup { stream, buffer, parameters, .. } = startup;
+    let mut client = Frontend::new(stream, buffer);
+    client.out = out;
     match database {
         Some(database) => {
-            let mut client = Frontend::new(stream, buffer);
-            client.out = out;
             let session = Session::new(cluster.clone(), database, user, worker, me, client);
             session.run(&parameters, &key).await;
         }
-        None => admin_desk(door, me, stream, out).await,
+        None => desk::serve(cluster.clone(), user, me, client, &parameters, &key).await,
     }
     drop(seat);
-}
-
-/// The admin database is not served yet.
-async fn admin_desk(door: &Door, me: Arc<Client>, stream: Stream, out: BytesMut) {
-    let report = Report::with(catalogue::NOT_BUILT, "the admin database is not available yet").fatal();
-    refuse(stream, out, &report).await;
-    door.cluster.clients.leave(me.id);
-    metrics::CLIENTS.decrement(1.0);
 }
 
 /// The secret of a cancel key: 4 bytes in protocol 3.0, 32 from 3.2 on.
