@@ -11,15 +11,17 @@ use crate::{
 };
 use ::metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pgring_config::settings::{HostPort, LogFormat, LogLevel, Settings};
+use pgring_config::settings::{ConnectionParts, HostPort, LogFormat, LogLevel, Settings};
 use pgring_protocol::tls::TlsError;
 use std::{
     collections::HashMap,
+    error::Error,
     io,
     net::SocketAddr,
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -31,7 +33,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 /// Exit code: the configuration cannot be used.
 const BAD_CONFIGURATION: u8 = 1;
@@ -65,16 +67,32 @@ pub enum ServeError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     /// A catalog cannot be used.
-    #[error("database {database}: {error}")]
+    #[error("database {database}, catalog on {server}: {}", in_full(error))]
     Database {
         /// The database.
         database: String,
+        /// Where its catalog is, without its password.
+        server: String,
         /// Why.
         error: KeeperError,
     },
     /// Threads or metrics could not be had.
     #[error("{0}")]
     System(String),
+}
+
+/// An error with everything that lies behind it and is not said by it already.
+fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(behind) = source {
+        let said = behind.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = behind.source();
+    }
+    text
 }
 
 impl ServeError {
@@ -167,7 +185,10 @@ async fn open_databases(cluster: &Arc<Cluster>) -> Result<(), ServeError> {
     let settings = cluster.settings.load_full();
     for listed in settings.databases.iter().filter(|listed| !listed.is_any()) {
         let opened = keeper::open(cluster, listed).await;
-        let database = opened.map_err(|error| ServeError::Database { database: listed.name.to_string(), error })?;
+        let database = opened.map_err(|error| {
+            let server = listed.catalog_connection().map(ConnectionParts::redacted).unwrap_or_default();
+            ServeError::Database { database: listed.name.to_string(), server, error }
+        })?;
         keeper::start_keeping(cluster, database);
     }
     Ok(())
@@ -194,8 +215,16 @@ fn workers(settings: &Settings, ended: &CancellationToken) -> Result<Vec<Worker>
 /// Each second: closes what has been idle for too long, and brings gauges up to date.
 async fn look_after(cluster: Arc<Cluster>, recorder: PrometheusHandle) {
     let mut ticks = interval(Duration::from_secs(1));
+    let mut level = cluster.settings.load().log.level;
     loop {
         ticks.tick().await;
+        let wanted = cluster.settings.load().log.level;
+        if wanted != level
+            && let Some(known) = LEVEL.get()
+            && known.reload(filter(wanted)).is_ok()
+        {
+            level = wanted;
+        }
         cluster.pools.tidy();
         recorder.run_upkeep();
         measure(&cluster);
@@ -308,30 +337,33 @@ pub fn run(options: Options) -> ExitCode {
             return ExitCode::from(CRASHED);
         }
     };
-    let code = runtime.block_on(async {
-        let began = Instant::now();
-        match start(options).await {
-            Ok(running) => {
-                tracing::info!(
-                    version = env!("CARGO_PKG_VERSION"),
-                    listen = running.addresses.join(", "),
-                    http = %running.http,
-                    took = ?began.elapsed(),
-                    "pgring lets clients in"
-                );
-                let signals = tokio::spawn(obey_signals(running.cluster.clone()));
-                running.finish().await;
-                signals.abort();
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                tracing::error!("cannot start: {error}");
-                ExitCode::from(error.exit_code())
-            }
-        }
-    });
+    let code = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(options))));
     runtime.shutdown_timeout(GRACE);
-    code
+    code.unwrap_or(ExitCode::from(CRASHED))
+}
+
+/// A router from start to end.
+async fn live(options: Options) -> ExitCode {
+    let began = Instant::now();
+    match start(options).await {
+        Ok(running) => {
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                listen = running.addresses.join(", "),
+                http = %running.http,
+                took = ?began.elapsed(),
+                "pgring lets clients in"
+            );
+            let signals = tokio::spawn(obey_signals(running.cluster.clone()));
+            running.finish().await;
+            signals.abort();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
 
 /// SIGTERM and SIGINT: drain, and end at once when they come again. SIGHUP: read the configuration again.
@@ -346,7 +378,7 @@ pub async fn obey_signals(cluster: Arc<Cluster>) {
         tokio::select! {
             _ = term.recv() => ask_to_end(&cluster),
             _ = int.recv() => ask_to_end(&cluster),
-            _ = hup.recv() => reload(&cluster).await,
+            _ = hup.recv() => read_again(&cluster).await,
         }
     }
 }
@@ -355,7 +387,7 @@ fn ask_to_end(cluster: &Cluster) {
     cluster.stop.send_modify(|stop| *stop = Some(stop.is_some()));
 }
 
-async fn reload(cluster: &Arc<Cluster>) {
+async fn read_again(cluster: &Arc<Cluster>) {
     match keeper::reload(cluster).await {
         Ok(changed) if changed.is_empty() => tracing::info!("configuration reloaded, nothing changed"),
         Ok(changed) => changed.iter().for_each(|change| tracing::info!("configuration reloaded: {change}")),
@@ -363,22 +395,25 @@ async fn reload(cluster: &Arc<Cluster>) {
     }
 }
 
+/// Changes the log's level while the process runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Writes log lines to standard error; `RUST_LOG` goes before `log.level`.
 pub fn log(settings: &Settings) {
-    let level = match settings.log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let (filter, level) = reload::Layer::new(filter(settings.log.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = match settings.log.format {
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_err() {
-        tracing::debug!("a log is written already");
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_ok() {
+        let _first = LEVEL.set(level);
     }
+}
+
+/// What is logged at a level; of the servers' notices to pgring's own connections, only warnings.
+fn filter(level: LogLevel) -> EnvFilter {
+    let level = level.as_str();
+    let known = std::env::var("RUST_LOG").ok().filter(|given| !given.is_empty());
+    EnvFilter::new(known.unwrap_or_else(|| format!("{level},tokio_postgres=warn")))
 }
