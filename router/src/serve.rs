@@ -7,14 +7,16 @@ use crate::{
     keeper::{self, KeeperError},
     listen::{self, Door, ListenError},
     metrics,
+    pool::PoolKey,
     registry::Doing,
 };
 use ::metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use pgring_config::ids::ServerName;
 use pgring_config::settings::{ConnectionParts, HostPort, LogFormat, LogLevel, Settings};
 use pgring_protocol::tls::TlsError;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     error::Error,
     io,
     net::SocketAddr,
@@ -216,6 +218,7 @@ fn workers(settings: &Settings, ended: &CancellationToken) -> Result<Vec<Worker>
 async fn look_after(cluster: Arc<Cluster>, recorder: PrometheusHandle) {
     let mut ticks = interval(Duration::from_secs(1));
     let mut level = cluster.settings.load().log.level;
+    let mut measured = HashSet::new();
     loop {
         ticks.tick().await;
         let wanted = cluster.settings.load().log.level;
@@ -226,32 +229,40 @@ async fn look_after(cluster: Arc<Cluster>, recorder: PrometheusHandle) {
             level = wanted;
         }
         cluster.pools.tidy();
+        cluster.tidy();
         recorder.run_upkeep();
-        measure(&cluster);
+        measured = measure(&cluster, measured);
     }
 }
 
-/// Gauges of the pools.
-fn measure(cluster: &Cluster) {
-    let mut busy: HashMap<(Arc<str>, String), (usize, usize)> = HashMap::new();
+/// Sets the gauges of the pools that are there, and those of pools that are gone to 0; returns the former.
+fn measure(cluster: &Cluster, before: HashSet<PoolKey>) -> HashSet<PoolKey> {
+    let mut busy: HashMap<(Arc<str>, ServerName), (usize, usize)> = HashMap::new();
+    let mut now = HashSet::new();
     for figures in cluster.pools.all().iter().map(|pool| pool.figures()) {
-        let labels = [
-            ("user", figures.key.user.to_string()),
-            ("database", figures.key.database.to_string()),
-            ("server", figures.key.server.to_string()),
-        ];
-        gauge!("pgring_pool_active", &labels).set(figures.active as f64);
-        gauge!("pgring_pool_idle", &labels).set(figures.idle as f64);
-        gauge!("pgring_pool_waiting", &labels).set(figures.waiting as f64);
-        let server = (figures.key.database.clone(), figures.key.server.to_string());
-        let (active, size) = busy.entry(server).or_default();
+        measure_pool(&figures.key, [figures.active, figures.idle, figures.waiting]);
+        let (active, size) = busy.entry((figures.key.database.clone(), figures.key.server.clone())).or_default();
         *active += figures.active;
         *size += figures.size;
+        now.insert(figures.key);
+    }
+    for gone in before.difference(&now) {
+        measure_pool(gone, [0; 3]);
+        busy.entry((gone.database.clone(), gone.server.clone())).or_default();
     }
     for ((database, shard), (active, size)) in busy {
-        let share = active as f64 / size.max(1) as f64;
-        gauge!("pgring_shard_busy", "database" => database.to_string(), "shard" => shard).set(share.min(1.0));
+        let labels = [("database", database.to_string()), ("shard", shard.to_string())];
+        gauge!("pgring_shard_busy", &labels).set((active as f64 / size.max(1) as f64).min(1.0));
     }
+    now
+}
+
+fn measure_pool(pool: &PoolKey, [active, idle, waiting]: [usize; 3]) {
+    let labels =
+        [("user", pool.user.to_string()), ("database", pool.database.to_string()), ("server", pool.server.to_string())];
+    gauge!("pgring_pool_active", &labels).set(active as f64);
+    gauge!("pgring_pool_idle", &labels).set(idle as f64);
+    gauge!("pgring_pool_waiting", &labels).set(waiting as f64);
 }
 
 impl Running {
