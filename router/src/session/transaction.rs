@@ -41,7 +41,8 @@ impl Session {
                 self.txn = Some(Txn::new(text.to_owned(), one_snapshot, self.settings.current.clone()));
             }
         }
-        build::command_complete(&mut self.client.out, "BEGIN");
+        let start = crate::sql::verb::first_word(text) == "START";
+        build::command_complete(&mut self.client.out, if start { "START TRANSACTION" } else { "BEGIN" });
         Ok(())
     }
 
