@@ -305,7 +305,10 @@ impl Statement<'_> {
             return created.references.iter().try_for_each(|to| self.check_unsharded(&created.name, reference, to));
         };
         let (group, allowed) = match planned {
-            Some(TableKind::Sharded(sharded)) => (Some(sharded.group), sharded.allow_local_unique),
+            // A planned rule has no group before the type of its key is known.
+            Some(TableKind::Sharded(sharded)) => {
+                (Some(sharded.group).filter(|group| *group != ShardedTable::UNDECIDED), sharded.allow_local_unique)
+            }
             _ => (None, input.rules.local_unique_allowed),
         };
         if !created.columns.is_empty() && !created.columns.iter().any(|(column, _)| *column == key) {

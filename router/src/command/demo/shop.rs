@@ -67,7 +67,10 @@ pub(super) enum ShopError {
 
 fn said(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(reported) => format!("{} ({})", reported.message(), reported.code().code()),
+        Some(reported) => {
+            let rest = [reported.detail(), reported.hint()].into_iter().flatten().collect::<Vec<_>>().join(". ");
+            format!("{} ({}). {rest}", reported.message(), reported.code().code())
+        }
         None => error.to_string(),
     }
 }
