@@ -289,7 +289,7 @@ impl Cluster {
             user: user.server_user.to_string(),
             database: place.database.to_string(),
             credentials: user.credentials.clone(),
-            parameters: vec![("application_name".into(), "pgring".into()), ("client_encoding".into(), "UTF8".into())],
+            parameters: vec![("client_encoding".into(), "UTF8".into())],
         });
         let limits = PoolLimits {
             size: user.pool_size.unwrap_or(settings.pool.size as usize).max(1),
