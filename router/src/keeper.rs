@@ -532,3 +532,6 @@ pub fn is_ready(cluster: &Cluster) -> bool {
     let known = |database: &settings::Database| database.is_any() || cluster.database(database.name.as_str()).is_some();
     !cluster.draining.load(Ordering::Acquire) && settings.databases.iter().all(known)
 }
+
+#[cfg(test)]
+mod tests;
