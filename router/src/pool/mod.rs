@@ -395,7 +395,16 @@ impl Pools {
             max_wait_us: AtomicU64::new(0),
             retired: AtomicBool::new(false),
         });
-        let before = self.pools.write().unwrap_or_else(PoisonError::into_inner).insert(key, pool.clone());
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = pools.get(&key)
+            && Arc::ptr_eq(&made.target, target)
+            && made.limits.size == pool.limits.size
+        {
+            // Another session was first; its pool is in use already.
+            return made.clone();
+        }
+        let before = pools.insert(key, pool.clone());
+        drop(pools);
         if let Some(before) = before {
             before.retire();
         }

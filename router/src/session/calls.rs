@@ -418,7 +418,12 @@ impl Session {
         if let Some(txn) = &mut self.txn {
             txn.schema_changed = true;
         }
-        self.note_tables(ddl, &planned, snapshot).await?;
+        if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
+            if own && let Some(txn) = self.txn.take() {
+                self.abandon(txn).await;
+            }
+            return Err(fault);
+        }
         if own {
             if let Some(mut txn) = self.txn.take() {
                 txn.schema_changed = false;
