@@ -527,15 +527,23 @@ impl Session {
             }
             changed = true;
         }
-        for name in &ddl.drops {
-            if snapshot.topology.table(name).is_some() {
-                catalog.forget_table(name).await.map_err(failed)?;
-                changed = true;
+        let drops = ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some());
+        match &mut self.txn {
+            Some(txn) => {
+                txn.drops.retain(|name| !ddl.creates.iter().any(|created| created.name == *name));
+                txn.drops.extend(drops.cloned());
+            }
+            None => {
+                for name in drops {
+                    catalog.forget_table(name).await.map_err(failed)?;
+                    changed = true;
+                }
             }
         }
         for (from, to) in &ddl.renames {
             if snapshot.topology.table(from).is_some() {
                 catalog.rename_table(from, to).await.map_err(failed)?;
+                self.txn.iter_mut().for_each(|txn| txn.renames.push((from.clone(), to.clone())));
                 changed = true;
             }
         }
@@ -543,6 +551,37 @@ impl Session {
             keeper::refresh_topology(&self.database, &self.cluster).await.ok();
         }
         Ok(())
+    }
+
+    /// What an ended transaction means for tables that it made, dropped or renamed.
+    pub(super) async fn settle_tables(
+        &mut self,
+        drops: &[TableName],
+        renames: &[(TableName, TableName)],
+        temps: usize,
+        kept: bool,
+    ) {
+        if !kept {
+            self.temp_tables.truncate(temps);
+        }
+        if drops.is_empty() && renames.is_empty() {
+            return;
+        }
+        let Some(catalog) = self.database.catalog.clone() else { return };
+        let mut failed = None;
+        if kept {
+            for name in drops {
+                failed = catalog.forget_table(name).await.err().or(failed);
+            }
+        } else {
+            for (from, to) in renames.iter().rev() {
+                failed = catalog.rename_table(to, from).await.err().or(failed);
+            }
+        }
+        if let Some(error) = failed {
+            tracing::warn!(database = %self.database.name, %error, "the rules of dropped or renamed tables could not be written");
+        }
+        keeper::refresh_topology(&self.database, &self.cluster).await.ok();
     }
 
     /// The schema has changed: this router reads it anew before it goes on, the others are told.

@@ -32,6 +32,7 @@ impl Session {
             Some(txn) if txn.failed => return Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
             Some(_) => self.warn("25001", "there is already a transaction in progress"),
             None => {
+                self.forget_portals();
                 let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
                 let default = default.to_ascii_lowercase();
                 let one_snapshot = match isolation {
@@ -137,6 +138,7 @@ impl Session {
         if chain && let Some(mut txn) = self.txn.take() {
             let rolled_back = answer.ending == Some(Ending::Rollback);
             self.after_end(&txn.settings, rolled_back);
+            self.settle_tables(&txn.drops, &txn.renames, txn.temps, !rolled_back).await;
             for participant in &mut txn.participants {
                 let conn = participant.checkout.conn();
                 if rolled_back {
@@ -161,6 +163,7 @@ impl Session {
     async fn end_everywhere(&mut self, mut txn: Txn, text: &str, ending: Ending) -> Result<(), Fault> {
         let settings = txn.settings.clone();
         let schema_changed = txn.schema_changed;
+        let (drops, renames, temps) = (std::mem::take(&mut txn.drops), std::mem::take(&mut txn.renames), txn.temps);
         let mut participants = std::mem::take(&mut txn.participants).into_iter();
         let Some(mut first) = participants.next() else { return Ok(()) };
         self.me.begin_work(first.checkout.conn().cancel.clone());
@@ -180,6 +183,7 @@ impl Session {
                     self.restore(first, Ending::Rollback);
                 }
                 self.after_end(&settings, true);
+                self.settle_tables(&drops, &renames, temps, false).await;
                 return Err(fault);
             }
         };
@@ -194,6 +198,7 @@ impl Session {
             }
         }
         self.after_end(&settings, ended == Ending::Rollback);
+        self.settle_tables(&drops, &renames, temps, ended == Ending::Commit).await;
         if schema_changed {
             self.schema_changed().await;
         }
@@ -258,6 +263,7 @@ impl Session {
         for participant in txn.participants {
             self.end_participant(participant, ending).await.ok();
         }
+        self.settle_tables(&txn.drops, &txn.renames, txn.temps, ending == Ending::Commit).await;
         if txn.schema_changed {
             self.schema_changed().await;
         }
@@ -270,6 +276,7 @@ impl Session {
             self.end_participant(participant, Ending::Rollback).await.ok();
         }
         self.after_end(&txn.settings, true);
+        self.settle_tables(&txn.drops, &txn.renames, txn.temps, false).await;
     }
 
     /// Commits the implicit transaction of a simple query; only its failure is told.
@@ -326,7 +333,7 @@ impl Session {
         }
         txn.participants = participants;
         match verb {
-            Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone()),
+            Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone(), self.temp_tables.len()),
             Verb::Release(name) => txn.release(name, text),
             _ => {
                 if let Some((settings, present)) = txn.rollback_to(name) {
@@ -337,6 +344,8 @@ impl Session {
                         participant.checkout.conn().profile = profile.clone();
                     }
                     self.settings.current = settings;
+                    let temps = txn.savepoints.last().map_or(usize::MAX, |savepoint| savepoint.temps);
+                    self.temp_tables.truncate(temps);
                 }
             }
         }
@@ -361,6 +370,12 @@ impl Session {
         }
         if self.txn.as_ref().is_some_and(|txn| txn.participants.len() > 1) {
             return Err(Report::new(catalogue::SECOND_SHARD).detail("PREPARE TRANSACTION over several shards").into());
+        }
+        let default = self.database.snapshot().topology.default_shard;
+        if self.txn.as_ref().is_some_and(|txn| txn.any(default) != default) {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("PREPARE TRANSACTION on another shard than the default one, where COMMIT PREPARED would look for it")
+                .into());
         }
         self.anywhere(text, frame, Reach::Nothing).await
     }

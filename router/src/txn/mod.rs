@@ -8,7 +8,7 @@ use crate::{
     error::{Report, catalogue},
     pool::{Checkout, profile::Profile},
 };
-use pgring_config::ids::ShardIndex;
+use pgring_config::{ids::ShardIndex, tables::TableName};
 use std::sync::Arc;
 
 /// What a statement does with the shards it reaches.
@@ -44,6 +44,8 @@ pub struct Savepoint {
     prefix: usize,
     /// Where the transaction was open.
     present: Vec<ShardIndex>,
+    /// Number of the session's temporary tables.
+    pub temps: usize,
 }
 
 /// A transaction block.
@@ -67,6 +69,12 @@ pub struct Txn {
     pub cursors: Vec<(String, ShardIndex)>,
     /// The schema was changed in it.
     pub schema_changed: bool,
+    /// Number of the session's temporary tables when it made its first; they go when it is rolled back.
+    pub temps: usize,
+    /// Tables it dropped: their rules are forgotten when it has committed.
+    pub drops: Vec<TableName>,
+    /// Tables it renamed: their rules go back when it is rolled back.
+    pub renames: Vec<(TableName, TableName)>,
     /// Where it has been opened: a shard of these without participant has lost what was done there.
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
@@ -86,6 +94,9 @@ impl Txn {
             savepoints: Vec::new(),
             cursors: Vec::new(),
             schema_changed: false,
+            temps: usize::MAX,
+            drops: Vec::new(),
+            renames: Vec::new(),
             joined: Vec::new(),
             decided: None,
             writer: None,
@@ -170,10 +181,11 @@ impl Txn {
     }
 
     /// Opens a savepoint.
-    pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>) {
+    pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>, temps: usize) {
         self.savepoints.push(Savepoint {
             name: name.to_owned(),
             settings,
+            temps,
             prefix: self.prefix.len(),
             present: self.participants.iter().map(|participant| participant.shard).collect(),
         });
