@@ -21,7 +21,7 @@ use pgring_protocol::{
     tls::{self, TlsError, TlsMode},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -274,6 +274,21 @@ impl Cluster {
         let mut databases = HashMap::clone(&self.databases.load());
         databases.remove(name);
         self.databases.store(Arc::new(databases));
+    }
+
+    /// Forgets databases that `*` stood for and that have no client and no backend any more.
+    pub fn tidy(&self) {
+        let with_backends: HashSet<Arc<str>> = self.pools.all().iter().map(|pool| pool.key.database.clone()).collect();
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let databases = self.databases.load_full();
+        let left = |database: &Arc<Database>| {
+            database.settings.is_any() && Arc::strong_count(database) == 1 && !with_backends.contains(&database.name)
+        };
+        let gone: Vec<&String> = databases.iter().filter(|(_, known)| left(known)).map(|(name, _)| name).collect();
+        if !gone.is_empty() {
+            let kept = databases.iter().filter(|(name, _)| !gone.contains(name));
+            self.databases.store(Arc::new(kept.map(|(name, known)| (name.clone(), known.clone())).collect()));
+        }
     }
 
     /// The pool of a user's backends on a shard's primary.

@@ -307,6 +307,7 @@ impl Statement<'_> {
             return created.references.iter().try_for_each(|to| self.check_unsharded(&created.name, reference, to));
         };
         let (group, allowed) = match planned {
+            // A planned rule has no group before the type of its key is known.
             Some(TableKind::Sharded(sharded)) => {
                 (Some(sharded.group).filter(|group| *group != ShardedTable::UNDECIDED), sharded.allow_local_unique)
             }

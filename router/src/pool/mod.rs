@@ -416,8 +416,11 @@ impl Pools {
         self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Closes what has been idle for too long; to be called now and then.
+    /// Closes what has been idle for too long, and forgets pools without a connection that nobody holds; to be
+    /// called now and then.
     pub fn tidy(&self) {
         self.all().iter().for_each(|pool| pool.tidy());
+        let in_use = |pool: &Arc<Pool>| Arc::strong_count(pool) > 1 || pool.total.load(Ordering::Acquire) > 0;
+        self.pools.write().unwrap_or_else(PoisonError::into_inner).retain(|_, pool| in_use(pool));
     }
 }

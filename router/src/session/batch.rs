@@ -596,8 +596,7 @@ impl Session {
             if self.batch.pending.take().is_some() {
                 build::parse_complete(&mut self.client.out);
             }
-            let types = vec![25; usize::from(prepared.lexed.parameters)];
-            build::parameter_description(&mut self.client.out, &types);
+            build::parameter_description(&mut self.client.out, &prepared.own_types());
             match fields {
                 Some(fields) => build::row_description(&mut self.client.out, &fields),
                 None => build::no_data(&mut self.client.out),
@@ -742,7 +741,15 @@ impl Session {
         let body = whole.split_off(5);
         let bind = Bind::parse(&body).map_err(violation)?;
         let parameters = bind.parameters().map_err(violation)?;
-        let bound = Parameters::Bound(&parameters, portal.prepared.types());
+        let own_types;
+        let types = match &portal.plan.kind {
+            PlanKind::Builtin(_) => {
+                own_types = portal.prepared.own_types();
+                own_types.as_slice()
+            }
+            _ => portal.prepared.types(),
+        };
+        let bound = Parameters::Bound(&parameters, types);
         let values = Values {
             text: portal.prepared.text.as_bytes(),
             lexed: &portal.prepared.lexed,
