@@ -68,6 +68,8 @@ struct Segment {
     /// The unnamed statement that this backend has.
     unnamed: Option<Arc<Prepared>>,
     route: RouteKind,
+    /// Number of the session's temporary tables before it.
+    temps: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +151,11 @@ impl Session {
         if told { Ok(()) } else { self.ready().await }
     }
 
+    /// A new transaction has no portals.
+    pub(super) fn forget_portals(&mut self) {
+        self.batch.portals.clear();
+    }
+
     /// Flush: what is asked so far is answered.
     async fn flush_batch(&mut self) -> Result<(), End> {
         if self.batch.skipping {
@@ -175,10 +182,10 @@ impl Session {
 
     /// Works off the messages that wait.
     async fn work(&mut self) -> Result<(), End> {
+        self.me.set_doing(Doing::Active);
         if self.batch.segment.is_none() {
             self.wait_while_paused().await;
         }
-        self.me.set_doing(Doing::Active);
         self.batch.started.get_or_insert_with(Instant::now);
         self.batch.bytes = 0;
         while let Some((kind, body)) = self.batch.waiting.pop_front() {
@@ -225,7 +232,9 @@ impl Session {
         }
         self.answer_so_far().await?;
         // Without a Sync the server rolls its implicit transaction back when the connection goes.
-        self.batch.segment = None;
+        if let Some(segment) = self.batch.segment.take() {
+            self.temp_tables.truncate(segment.temps);
+        }
         self.me.end_work();
         Ok(())
     }
@@ -328,6 +337,7 @@ impl Session {
             executed: false,
             unnamed: None,
             route: RouteKind::Local,
+            temps: self.temp_tables.len(),
         };
         if let Some(opening) = segment.held.opening.take() {
             build::query(&mut segment.out, opening.as_bytes());
@@ -708,7 +718,7 @@ impl Session {
         if let Some(reason) = portal.plan.session.pin {
             self.pin(reason);
         }
-        self.temp_tables.extend(portal.plan.session.creates_temp.iter().cloned());
+        self.note_temps(&portal.plan.session.creates_temp);
         self.make_room(0).await
     }
 
@@ -854,6 +864,9 @@ impl Session {
                     crate::metrics::error(std::str::from_utf8(code).unwrap_or("XX000"));
                 }
                 let failed = answer.error.is_some();
+                if failed && self.txn.is_none() {
+                    self.temp_tables.truncate(segment.temps);
+                }
                 self.settle(segment.held, &answer, segment.reach).await;
                 if failed { Err(Fault::Told) } else { Ok(()) }
             }

@@ -553,7 +553,6 @@ impl Session {
         }
         Ok(())
     }
-
     /// The schema has changed: this router reads it anew before it goes on, the others are told.
     pub(super) async fn schema_changed(&mut self) {
         if let Err(error) = keeper::refresh_schema(&self.database).await {

@@ -397,6 +397,10 @@ impl Session {
                 }
             }
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
+            PlanKind::Anywhere if plan.reads_only => {
+                let default = snapshot.topology.default_shard;
+                self.txn.as_ref().map_or(default, |txn| txn.any(default))
+            }
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
                 snapshot.topology.default_shard
             }
