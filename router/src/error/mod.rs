@@ -24,15 +24,13 @@ pub struct Report {
     /// What ends.
     pub severity: Severity,
     /// SQLSTATE, if another than the entry's.
-    pub sqlstate: Option<std::borrow::Cow<'static, str>>,
+    pub sqlstate: Option<[u8; 5]>,
     /// Message with the facts of the case.
     pub message: String,
     /// What follows the number in the DETAIL.
     pub detail: String,
     /// What to do.
-    pub hint: Option<String>,
-    /// Position in the statement's text, in characters from 1.
-    pub position: Option<u32>,
+    pub hint: Option<Box<str>>,
 }
 
 impl Report {
@@ -50,7 +48,6 @@ impl Report {
             message: message.into(),
             detail: String::new(),
             hint: None,
-            position: None,
         }
     }
 
@@ -62,19 +59,13 @@ impl Report {
 
     /// Adds what to do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 
     /// Says it with another SQLSTATE than the entry's.
-    pub fn sqlstate(mut self, sqlstate: &'static str) -> Self {
-        self.sqlstate = Some(sqlstate.into());
-        self
-    }
-
-    /// Says it with the SQLSTATE of a server.
-    pub fn server_code(mut self, sqlstate: String) -> Self {
-        self.sqlstate = Some(sqlstate.into());
+    pub fn sqlstate(mut self, sqlstate: &str) -> Self {
+        self.sqlstate = sqlstate.as_bytes().try_into().ok();
         self
     }
 
@@ -86,7 +77,7 @@ impl Report {
 
     /// The SQLSTATE that is reported.
     pub fn code(&self) -> &str {
-        self.sqlstate.as_deref().unwrap_or(self.entry.sqlstate)
+        self.sqlstate.as_ref().and_then(|code| std::str::from_utf8(code).ok()).unwrap_or(self.entry.sqlstate)
     }
 
     /// Writes it as an ErrorResponse (or, for a warning, a NoticeResponse).
@@ -101,10 +92,7 @@ impl Report {
         let detail = if self.detail.is_empty() { number } else { format!("{number}: {}", self.detail) };
         fields.set(b'D', &detail);
         if let Some(hint) = &self.hint {
-            fields.set(b'H', hint);
-        }
-        if let Some(position) = self.position {
-            fields.set(b'P', &position.to_string());
+            fields.set(b'H', hint.as_bytes());
         }
         if self.severity == Severity::Warning {
             build::notice(out, &fields);

@@ -80,9 +80,6 @@ impl Frontend {
         if !self.out.is_empty() {
             self.stream.write_all(&self.out).await?;
             self.out.clear();
-            if self.out.capacity() > 256 * 1024 {
-                self.out = BytesMut::new();
-            }
         }
         Ok(())
     }
@@ -103,6 +100,9 @@ impl Frontend {
     pub fn shrink(&mut self) {
         if self.inbuf.is_empty() && self.inbuf.capacity() > 4 * READ {
             self.inbuf = BytesMut::new();
+        }
+        if self.out.is_empty() && self.out.capacity() > 4 * READ {
+            self.out = BytesMut::new();
         }
     }
 }

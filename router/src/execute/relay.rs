@@ -379,10 +379,7 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
                 kind => {
                     // The server says what PostgreSQL says of a message that has no place in a COPY.
                     let mut fail = BytesMut::new();
-                    build::copy_fail(
-                        &mut fail,
-                        &format!("unexpected message type 0x{kind:02X} during COPY from stdin"),
-                    );
+                    build::copy_fail(&mut fail, format!("unexpected message type 0x{kind:02X} during COPY from stdin"));
                     relay.send(&[], began).await?;
                     relay.conn.send(&fail).await.map_err(|e| RelayError::Backend { source: e.into(), began })?;
                     return Ok(());

@@ -102,6 +102,13 @@ pub async fn scatter(
         }
     }
     let input: Vec<Column> = columns.unwrap_or_default().into_iter().map(column).collect();
+    if input.len() != scatter.merge.input_columns() {
+        return Err(ScatterError::Report(Box::new(
+            Report::new(catalogue::STALE_TOPOLOGY)
+                .detail("the table has other columns than the router knew")
+                .hint("Run the statement again."),
+        )));
+    }
     let merger = Merger::new(scatter.merge, &input, scatter.style, scatter.bounds)?;
     if scatter.describe {
         let fields: Vec<Field> = merger.output().iter().map(field).collect();
@@ -112,7 +119,7 @@ pub async fn scatter(
     } else {
         streamed(client, conns, merger).await?
     };
-    build::command_complete(&mut client.out, &format!("SELECT {rows}"));
+    build::command_complete(&mut client.out, format!("SELECT {rows}"));
     Ok(rows)
 }
 
@@ -154,7 +161,7 @@ async fn description(client: &mut Frontend, conn: &mut Conn) -> Result<Vec<Field
     loop {
         let (kind, body) = conn.frame().await?;
         match kind {
-            b'T' => return Ok(result::row_description(&body).map_err(broken)?),
+            b'T' => return result::row_description(&body).map_err(broken),
             _ => aside(client, conn, kind, &body)?,
         }
     }

@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 
 use bytes::BytesMut;
 
-use crate::plan::Source;
+use crate::sql::source::Source;
 
 pub use row::Column;
 pub use sorted::{Sorted, Step};

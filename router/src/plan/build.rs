@@ -47,6 +47,9 @@ pub fn build(input: &Input<'_>) -> Plan {
         Ok(tokens) => tokens,
         Err(why) => return utility::not_understood(input, &why.to_string()),
     };
+    if !input.lexed.certain && !tokens.has_joined_strings() {
+        return utility::not_understood(input, "its tokens could not be read with certainty");
+    }
     statement(input, &tokens, 0)
 }
 

@@ -572,8 +572,11 @@ impl Statement<'_> {
         names.into_iter().any(temporary)
     }
 
+    /// Everywhere, unless the object named first is a temporary one.
     fn unless_temporary(&self, from: usize) -> Plan {
-        if self.names_temporary(from) { planned(PlanKind::Local, false) } else { ddl(everywhere()) }
+        let named = names::read(self.lexemes, self.skip_if(from));
+        let meaning = named.map(|(schema, name, _)| names::resolve(self.input, schema.as_deref(), &name));
+        if meaning == Some(Meaning::Temporary) { planned(PlanKind::Local, false) } else { ddl(everywhere()) }
     }
 
     fn maintain(&self, at: usize, word: &str) -> Plan {

@@ -222,17 +222,24 @@ impl<'a> Analysis<'a> {
             Body::Select(block) => self.block(input, query, block, &Outer { scope: outer, top }, see),
             Body::Query(inner) => {
                 self.query(input, inner, outer, false, &mut |_, _| {});
-                self.tail(input, query, outer);
+                if std::ptr::eq(body, &query.body) {
+                    self.tail(input, query, outer);
+                }
             }
             Body::Set(sides) => {
                 for side in sides {
                     self.body(input, query, side, outer, false, &mut |_, _| {});
                 }
+                if std::ptr::eq(body, &query.body) {
+                    self.tail(input, query, outer);
+                }
             }
             Body::Values(rows) => {
                 let scope = Scope { parent: Some(outer), ..Scope::default() };
                 rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope));
-                self.tail(input, query, &scope);
+                if std::ptr::eq(body, &query.body) {
+                    self.tail(input, query, &scope);
+                }
             }
             Body::Write(write) => self.write(input, write, outer),
         }
@@ -272,7 +279,10 @@ impl<'a> Analysis<'a> {
         }
         let others = block.group_by.iter().chain(&block.having).chain(&block.distinct_on);
         others.for_each(|expr| self.expr(input, expr, &scope));
-        self.tail(input, query, &scope);
+        // ORDER BY and LIMIT of a set operation belong to none of its sides.
+        if matches!(&query.body, Body::Select(whole) if std::ptr::eq(&**whole, block)) {
+            self.tail(input, query, &scope);
+        }
         see(self, &scope);
     }
 
@@ -506,7 +516,10 @@ impl<'a> Analysis<'a> {
         }
         let mut scope = Scope { parent: Some(outer), ..Scope::default() };
         let alias = Alias { name: write.alias.clone(), columns: vec![] };
+        // The target of a write is never a CTE.
+        let ctes = std::mem::take(&mut self.ctes);
         let (tree, mut own) = self.table(input, &write.table, &alias, false, &mut scope, false);
+        self.ctes = ctes;
         scope.trees.push(tree);
         let target = own.first().copied();
         if let Some(target) = target {

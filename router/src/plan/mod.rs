@@ -15,27 +15,8 @@ mod refuse;
 mod utility;
 mod write;
 
-use pgring_config::{
-    ids::GroupIndex,
-    key::{KeyType, KeyValue},
-    tables::TableName,
-};
-
-/// Where a value comes from when a plan is executed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The literal in this slot of the fingerprint; `negative`: with a minus sign before it.
-    Slot {
-        /// Index into the fingerprint's slots.
-        slot: u32,
-        /// A unary minus stands before it.
-        negative: bool,
-    },
-    /// Parameter `$n`, n from 1.
-    Parameter(u16),
-    /// Known at planning (used where a plan is not shared).
-    Key(KeyValue),
-}
+pub use crate::sql::source::Source;
+use pgring_config::{ids::GroupIndex, key::KeyType, tables::TableName};
 
 /// A way to keys: a boolean expression over equality with the key column.
 #[derive(Clone, Debug, PartialEq, Eq)]

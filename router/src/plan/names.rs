@@ -106,9 +106,6 @@ pub(crate) fn kind(input: &Input<'_>, name: &TableName, depth: u8) -> TableKind 
 /// is a reference table. Used where the statement cannot be read.
 pub(crate) fn mentions(input: &Input<'_>, word: &str) -> (bool, bool) {
     let mut found = (false, false);
-    if input.temp_tables.iter().any(|temp| &**temp == word) {
-        return found;
-    }
     let known = input.topology.tables.keys().chain(input.schema.relations.keys());
     for name in known.filter(|name| &*name.name == word) {
         match meaning(input, name.clone()) {
@@ -143,7 +140,8 @@ pub(crate) fn full(input: &Input<'_>, schema: Option<&str>, name: &str) -> Table
 
 /// The full name of a relation that is yet to be made: in the first schema of the search path that exists.
 pub(crate) fn created(input: &Input<'_>, schema: Option<&str>, name: &str) -> TableName {
-    let exists = |schema: &&Box<str>| input.schema.schemas.is_empty() || input.schema.schemas.contains(*schema);
-    let home = input.search_path.iter().find(exists).map_or("public", |schema| schema);
+    let existing = &input.schema.schemas;
+    let mut path = input.search_path.iter();
+    let home = path.find(|schema| existing.is_empty() || existing.contains(schema)).map_or("public", |schema| schema);
     TableName::new(schema.unwrap_or(home), name)
 }

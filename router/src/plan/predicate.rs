@@ -134,5 +134,5 @@ fn converts(name: &str, key_type: KeyType) -> bool {
 pub(crate) fn slot(lexed: &Lexed, at: usize, kind: SlotKind, negative: bool) -> Option<Source> {
     let slot = lexed.slot_at(at)?;
     let found = lexed.slots.get(slot)?;
-    (found.kind == kind && found.start as usize == at).then(|| Source::Slot { slot: slot as u32, negative })
+    (found.kind == kind && found.start as usize == at).then_some(Source::Slot { slot: slot as u32, negative })
 }

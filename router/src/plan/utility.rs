@@ -255,11 +255,12 @@ fn surely_reads(words: &[String]) -> bool {
 /// Every run of identifier characters and everything between two quotes, as PostgreSQL folds it, literals and
 /// comments included: a superset of the words of the statement, so that nothing named is missed.
 pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()))
-        .filter(|word| !word.is_empty())
-        .map(crate::sql::parse::fold)
-        .collect();
+    let letter = |c: char| c.is_alphanumeric() || c == '_' || !c.is_ascii();
+    // A `$` may be part of a name or the end of a dollar quote.
+    let whole = text.split(|c: char| !(letter(c) || c == '$'));
+    let parts = text.split(|c: char| !letter(c));
+    let mut words: Vec<String> =
+        whole.chain(parts).filter(|word| !word.is_empty()).map(crate::sql::parse::fold).collect();
     let mut quoted: Vec<&str> = text.split('"').skip(1).collect();
     quoted.pop();
     words.extend(quoted.into_iter().map(crate::sql::parse::truncate));

@@ -4,7 +4,7 @@ use crate::{
     plan::{KeySource, Source},
     sql::fingerprint::{Lexed, SlotKind, literal_text},
 };
-use pgring_config::key::{KeyError, KeyType, KeyValue};
+use pgring_config::key::{KeyError, KeyFamily, KeyType, KeyValue};
 use pgring_protocol::message::extended::BindParameters;
 
 /// The values of one execution.
@@ -16,6 +16,8 @@ pub struct Values<'a> {
     pub lexed: &'a Lexed,
     /// Its parameters.
     pub parameters: Parameters<'a>,
+    /// Text is UTF-8 as the client means it (`client_encoding`).
+    pub utf8: bool,
 }
 
 /// The parameters of one execution.
@@ -107,6 +109,9 @@ impl Values<'_> {
                 let declared = types.get(at).copied().unwrap_or(0);
                 let Some(parameter) = parameters.get(at) else { return Bound::NoKey };
                 let Some(value) = parameter.value else { return Bound::Null };
+                if !self.utf8 && !value.is_ascii() && key_type.family() == KeyFamily::Text {
+                    return Bound::Uncertain;
+                }
                 if parameter.format == 1 {
                     return bound(key_type.from_binary(value, declared));
                 }
@@ -188,6 +193,9 @@ impl Values<'_> {
                 let at = usize::from(*number).checked_sub(1)?;
                 let parameter = parameters.get(at)?;
                 let Some(value) = parameter.value else { return Some(vec![]) };
+                if !self.utf8 && source.key_type.family() == KeyFamily::Text {
+                    return None;
+                }
                 if parameter.format == 1 {
                     return binary_array(value, source.key_type);
                 }

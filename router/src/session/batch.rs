@@ -163,6 +163,9 @@ impl Session {
 
     /// Works off the messages that wait.
     async fn work(&mut self) -> Result<(), End> {
+        if self.batch.segment.is_none() {
+            self.wait_while_paused().await;
+        }
         self.me.set_doing(Doing::Active);
         self.batch.started.get_or_insert_with(Instant::now);
         self.batch.bytes = 0;
@@ -396,6 +399,7 @@ impl Session {
             text: prepared.text.as_bytes(),
             lexed: &prepared.lexed,
             parameters: Parameters::Bound(&parameters, prepared.types()),
+            utf8: self.settings.utf8(),
         };
         let (plan, place) = self.place(&prepared, &values, &snapshot)?;
         let rest = body.slice_ref(bind.rest);
@@ -511,7 +515,8 @@ impl Session {
         let mut lexed = Lexed::default();
         lex(query.as_bytes(), &mut lexed);
         let plan = self.plan(&query, &mut lexed);
-        let values = Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters };
+        let values =
+            Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
         match self.target_of(&plan, &values, snapshot)? {
             Target::Server { shard, .. } => Ok(shard),
             Target::Special => Err(match &plan.kind {
@@ -587,7 +592,7 @@ impl Session {
     }
 
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
-        let Some(portal) = self.batch.portals.get(name).cloned() else { return Err(unknown_portal(name).into()) };
+        let portal = self.portal(name)?;
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
             return self.describe_special(name, &portal, &snapshot).await;
@@ -627,6 +632,26 @@ impl Session {
         self.describe_apart(portal, snapshot).await
     }
 
+    /// A portal by its name: bound by this client, or a cursor that it declared.
+    fn portal(&self, name: &[u8]) -> Result<Portal, Fault> {
+        if let Some(portal) = self.batch.portals.get(name) {
+            return Ok(portal.clone());
+        }
+        let cursors = self.txn.iter().flat_map(|txn| txn.cursors.iter().rev());
+        let here = cursors.filter(|(cursor, _)| cursor.as_bytes() == name).map(|(_, shard)| *shard).next();
+        let Some(shard) = here.or(self.pins.first().map(|pin| pin.shard).filter(|_| !name.is_empty())) else {
+            let name = String::from_utf8_lossy(name);
+            return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
+        };
+        Ok(Portal {
+            prepared: Arc::new(Prepared::new("", Declared::Text("".into()), Lexed::default(), None)),
+            plan: Arc::new(Plan::local()),
+            rest: Bytes::new(),
+            place: Place::Server { shard, reach: Reach::Nothing, apart: false },
+            describe: false,
+        })
+    }
+
     /// Describes a portal over several shards by its statement on the default shard.
     async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
@@ -656,9 +681,7 @@ impl Session {
 
     async fn on_execute(&mut self, body: &[u8]) -> Result<(), Fault> {
         let execute = Execute::parse(body).map_err(violation)?;
-        let Some(portal) = self.batch.portals.get(execute.portal).cloned() else {
-            return Err(unknown_portal(execute.portal).into());
-        };
+        let portal = self.portal(execute.portal)?;
         self.me.count();
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
@@ -697,7 +720,12 @@ impl Session {
         let bind = Bind::parse(&body).map_err(violation)?;
         let parameters = bind.parameters().map_err(violation)?;
         let bound = Parameters::Bound(&parameters, portal.prepared.types());
-        let values = Values { text: portal.prepared.text.as_bytes(), lexed: &portal.prepared.lexed, parameters: bound };
+        let values = Values {
+            text: portal.prepared.text.as_bytes(),
+            lexed: &portal.prepared.lexed,
+            parameters: bound,
+            utf8: self.settings.utf8(),
+        };
         let execution = Execution {
             prepared: &portal.prepared,
             bind: &portal.rest,
@@ -712,9 +740,10 @@ impl Session {
         self.send_pending().await?;
         if close.kind == extended::STATEMENT {
             self.statements.remove(close.name);
-        } else if let Some(portal) = self.batch.portals.remove(close.name)
+        } else if let Ok(portal) = self.portal(close.name)
             && let Place::Server { shard, reach, apart } = portal.place
         {
+            self.batch.portals.remove(close.name);
             let snapshot = self.database.snapshot().clone();
             self.segment(shard, reach, apart, &snapshot).await?;
             if let Some(segment) = &mut self.batch.segment {
@@ -722,6 +751,8 @@ impl Session {
                 segment.script.push_back(Expect::Close { hidden: false });
             }
             return Ok(());
+        } else {
+            self.batch.portals.remove(close.name);
         }
         let mut complete = BytesMut::new();
         build::close_complete(&mut complete);
@@ -829,9 +860,4 @@ fn is_silent(verb: &Verb) -> bool {
 
 fn violation(error: impl std::fmt::Display) -> Fault {
     Report::with(catalogue::PROTOCOL, error.to_string()).into()
-}
-
-fn unknown_portal(name: &[u8]) -> Report {
-    let name = String::from_utf8_lossy(name);
-    Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist"))
 }

@@ -62,7 +62,12 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Snapshot,
     ) -> Result<Target, Fault> {
-        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        let values = Values {
+            text: statement.text.as_bytes(),
+            lexed: statement.lexed,
+            parameters: Parameters::None,
+            utf8: self.settings.utf8(),
+        };
         self.target_of(plan, &values, snapshot)
     }
 
@@ -91,6 +96,7 @@ impl Session {
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local => server(default, reach),
             PlanKind::Sharded(sharded) => match route::resolve(sharded, values, &snapshot.topology)? {
                 Route::One(shard) => server(shard, reach),
+                Route::Many(_) | Route::Apart if snapshot.topology.shards.len() == 1 => server(default, reach),
                 _ => Ok(Target::Special),
             },
             PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
@@ -102,6 +108,12 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
+            // With one shard there is nothing to be apart: PostgreSQL judges the statement itself.
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)
+                if snapshot.topology.shards.len() == 1 && is_about_shards(refusal) =>
+            {
+                server(default, Reach::Write)
+            }
             _ => Ok(Target::Special),
         }
     }
@@ -119,7 +131,12 @@ impl Session {
         statement: &Statement<'_>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(Done, RouteKind), Fault> {
-        let values = Values { text: statement.text.as_bytes(), lexed: statement.lexed, parameters: Parameters::None };
+        let values = Values {
+            text: statement.text.as_bytes(),
+            lexed: statement.lexed,
+            parameters: Parameters::None,
+            utf8: self.settings.utf8(),
+        };
         self.call(plan, &values, None, snapshot).await.map(|route| (Done::Open, route))
     }
 
@@ -352,10 +369,7 @@ impl Session {
         }
         let mut statuses = Vec::with_capacity(held.len());
         for one in held {
-            let status = match one.conn().drain_rest().await {
-                Ok(status) => Some(status),
-                Err(_) => None,
-            };
+            let status = one.conn().drain_rest().await.ok();
             statuses.push(status);
         }
         statuses
@@ -480,9 +494,11 @@ impl Session {
         let mut changed = false;
         for planned in planned {
             match &planned.rule {
-                None => drop(catalog.set_ready(&planned.name, planned.key_type).await.map_err(failed)?),
+                None => {
+                    catalog.set_ready(&planned.name, planned.key_type).await.map_err(failed)?;
+                }
                 Some(Rule::Reference) => {
-                    drop(catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?);
+                    catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?;
                 }
                 Some(Rule::Shard(key)) => {
                     let rule = ShardTable {
@@ -642,7 +658,8 @@ impl Session {
         crate::sql::fingerprint::lex(text.as_bytes(), &mut lexed);
         let inner = crate::sql::verb::recognise(text.trim().trim_end_matches(';'));
         let plan = self.plan(text, &mut lexed);
-        let values = Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters };
+        let values =
+            Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
         let steps = if inner.is_some() {
             vec![crate::execute::explain::session_step(text)]
         } else {
@@ -666,8 +683,12 @@ impl Session {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
             PlanKind::Builtin(Builtin::Admin(text) | Builtin::Show(text)) => {
-                let values =
-                    Values { text: prepared.text.as_bytes(), lexed: &prepared.lexed, parameters: Parameters::None };
+                let values = Values {
+                    text: prepared.text.as_bytes(),
+                    lexed: &prepared.lexed,
+                    parameters: Parameters::None,
+                    utf8: self.settings.utf8(),
+                };
                 let text = values.text_of(&text.0).flatten().unwrap_or_default();
                 let is_call = matches!(plan.kind, PlanKind::Builtin(Builtin::Admin(_)));
                 Some(admin::fields_of(&if is_call { text } else { format!("SHOW {text}") }))
@@ -697,10 +718,16 @@ fn qualified(text: &str) -> Option<(Option<String>, String)> {
     let mut words = crate::sql::words::Words::new(text);
     let first = words.name()?;
     let second = if words.symbol('.') { Some(words.name()?) } else { None };
-    words.is_finished().then(|| match second {
+    words.is_finished().then_some(match second {
         Some(name) => (Some(first), name),
         None => (None, first),
     })
+}
+
+/// A refusal that has no cause where all rows are on one shard; rules for the schema hold all the same.
+fn is_about_shards(refusal: &crate::plan::Refusal) -> bool {
+    use catalogue::{KEY_TYPE, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
+    ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE].contains(&refusal.reason)
 }
 
 fn default_type(family: pgring_config::key::KeyFamily) -> KeyType {

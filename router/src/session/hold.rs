@@ -108,7 +108,11 @@ impl Session {
         let conn = held.checkout.conn();
         match conn.take_on(&self.settings.current).await {
             Ok(()) => {}
-            Err(ConnError::Server(fields)) => {
+            Err(ConnError::Server(mut fields)) => {
+                if !self.greeted {
+                    fields.set(b'S', "FATAL");
+                    fields.set(b'V', "FATAL");
+                }
                 build::error(&mut self.client.out, &fields);
                 return Err(Fault::Told);
             }
@@ -255,8 +259,8 @@ pub(super) fn unavailable(error: &PoolError) -> Fault {
 
 /// A refusal to log in there, as the server put it.
 fn of_server(fields: &Fields) -> Report {
-    let code = fields.get(b'C').unwrap_or("08006").to_owned();
+    let code = fields.get(b'C').unwrap_or("08006");
     Report::with(catalogue::SHARD_UNAVAILABLE, fields.get(b'M').unwrap_or("the server refused the connection"))
-        .server_code(code)
+        .sqlstate(code)
         .detail("said by the server when pgring logged in there")
 }

@@ -82,6 +82,16 @@ impl From<std::io::Error> for Fault {
     }
 }
 
+/// Ends a time-out's task with the statement it was for.
+#[derive(Debug)]
+struct Timer(tokio::task::JoinHandle<()>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A session's backend on one server, kept for it.
 #[derive(Debug)]
 struct Pin {
@@ -105,6 +115,8 @@ pub struct Session {
     pins: Vec<Pin>,
     pinned: bool,
     listening: bool,
+    /// The client has its first ReadyForQuery.
+    greeted: bool,
     temp_tables: Vec<Box<str>>,
     lexed: Lexed,
     pools: Pools,
@@ -141,6 +153,7 @@ impl Session {
             pins: Vec::new(),
             pinned: false,
             listening: false,
+            greeted: false,
             temp_tables: Vec::new(),
             lexed: Lexed::default(),
             pools: Pools::default(),
@@ -187,6 +200,7 @@ impl Session {
     /// One message of the client.
     async fn message(&mut self) -> Result<(), End> {
         let (kind, frame) = self.next_frame().await?;
+        let _timer = self.timer(kind);
         match kind {
             b'Q' => self.simple(frame).await,
             b'X' => Err(End::Terminate),
@@ -196,6 +210,23 @@ impl Session {
             b'd' | b'c' | b'f' => Ok(()),
             _ => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
         }
+    }
+
+    /// Cancels what runs for this client when it has taken too long (`timeouts.query`).
+    fn timer(&self, kind: u8) -> Option<Timer> {
+        if !matches!(kind, b'Q' | b'S' | b'H' | b'F') {
+            return None;
+        }
+        let limit = self.cluster.settings.load().timeouts.query.limit()?;
+        let me = self.me.clone();
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            for cancel in me.with_working(|backend| (backend.clone(), backend.gate.enter())) {
+                let (backend, passing) = cancel;
+                backend.cancel(passing).await.ok();
+            }
+        });
+        Some(Timer(timer))
     }
 
     async fn next_frame(&mut self) -> Result<(u8, bytes::BytesMut), End> {

@@ -104,6 +104,11 @@ impl Settings {
             && matches!(self.reported("client_encoding"), None | Some("UTF8" | "SQL_ASCII"))
     }
 
+    /// Text of this client is UTF-8.
+    pub(super) fn utf8(&self) -> bool {
+        matches!(self.reported("client_encoding"), None | Some("UTF8"))
+    }
+
     /// Floats in text format are written with every digit.
     pub(super) fn floats_exact(&self) -> bool {
         self.current
@@ -186,6 +191,7 @@ impl Session {
         if let Some(name) = self.settings.reported("application_name") {
             self.me.set_application(name);
         }
+        self.greeted = true;
         build::backend_key_data(&mut self.client.out, self.me.id, key);
         self.ready().await
     }

@@ -19,7 +19,7 @@ use crate::{
     txn::{Reach, Txn},
 };
 use bytes::BytesMut;
-use pgring_config::ids::ShardIndex;
+use pgring_config::{ids::ShardIndex, topology::Topology};
 use pgring_protocol::message::{build, query};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -217,7 +217,10 @@ impl Session {
         let path = self.search_path();
         let snapshot = self.database.snapshot().clone();
         let context = cache::Context { plans: snapshot.plans, path: path.id };
-        let shared = lexed.certain && self.temp_tables.is_empty() && self.settings.standard_strings();
+        if !self.settings.standard_strings() && (text.contains('\\') || !text.is_ascii()) {
+            return Arc::new(unread(&snapshot.topology));
+        }
+        let shared = lexed.certain && self.temp_tables.is_empty();
         if shared && let Some(plan) = cache::get(text.as_bytes(), lexed, context) {
             return plan;
         }
@@ -310,7 +313,7 @@ impl Session {
         if refusal.hint.is_empty() { report } else { report.hint(refusal.hint.clone()) }
     }
 
-    async fn wait_while_paused(&mut self) {
+    pub(super) async fn wait_while_paused(&mut self) {
         if *self.database.paused.borrow() && self.txn.is_none() {
             self.me.set_doing(Doing::Waiting);
             let mut paused = self.database.paused.subscribe();
@@ -337,6 +340,19 @@ impl Session {
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| ())
     }
+}
+
+/// The plan of a statement whose strings the lexer would read otherwise than the server.
+fn unread(topology: &Topology) -> Plan {
+    let mut plan = Plan::local();
+    if !topology.tables.is_empty() {
+        plan.kind = PlanKind::Refuse(Refusal {
+            reason: catalogue::NOT_UNDERSTOOD,
+            what: "standard_conforming_strings is off, or client_encoding is not UTF8".into(),
+            hint: "Turn standard_conforming_strings on and use UTF8.".into(),
+        });
+    }
+    plan
 }
 
 /// Where a statement runs.

@@ -373,6 +373,7 @@ impl Session {
                     text: prepared.text.as_bytes(),
                     lexed: &prepared.lexed,
                     parameters: Parameters::Arguments(&arguments),
+                    utf8: self.settings.utf8(),
                 };
                 match route::resolve(sharded, &values, &snapshot.topology)? {
                     Route::One(shard) => shard,
@@ -445,7 +446,12 @@ impl Session {
         let snapshot = self.database.snapshot().clone();
         let shard = match &plan.kind {
             PlanKind::Sharded(sharded) => {
-                let values = Values { text: query.as_bytes(), lexed: &lexed, parameters: Parameters::None };
+                let values = Values {
+                    text: query.as_bytes(),
+                    lexed: &lexed,
+                    parameters: Parameters::None,
+                    utf8: self.settings.utf8(),
+                };
                 match route::resolve(sharded, &values, &snapshot.topology)? {
                     Route::One(shard) => shard,
                     _ => {

@@ -5,6 +5,7 @@ pub mod fingerprint;
 mod lower;
 pub mod parse;
 pub mod rewrite;
+pub mod source;
 pub mod verb;
 pub mod volatility;
 pub mod words;

@@ -91,6 +91,11 @@ impl Tokens {
         None
     }
 
+    /// Two strings follow each other: PostgreSQL joins them if a line ends between them.
+    pub fn has_joined_strings(&self) -> bool {
+        self.lexemes.windows(2).any(|pair| pair.iter().all(|lexeme| lexeme.kind == Kind::String))
+    }
+
     /// The tokens `first..last`.
     pub fn range(&self, first: usize, last: usize) -> Option<Self> {
         let lexemes = self.lexemes.get(first..last)?.to_vec();
@@ -308,12 +313,12 @@ fn adapt(raw: &mut Vec<TokenWithSpan>) {
         let next = |offset: usize, keyword| raw.get(at + offset).is_some_and(|token| is_keyword(token, keyword));
         if is_keyword(&raw[at], Keyword::FOR) && next(1, Keyword::NO) && next(2, Keyword::KEY) {
             raw.drain(at + 1..at + 3);
-        } else if is_keyword(&raw[at], Keyword::FOR) && next(1, Keyword::KEY) && next(2, Keyword::SHARE) {
-            raw.drain(at + 1..at + 2);
-        } else if is_keyword(&raw[at], Keyword::BETWEEN)
-            && (next(1, Keyword::SYMMETRIC) || next(1, Keyword::ASYMMETRIC))
-        {
-            raw.drain(at + 1..at + 2);
+        } else {
+            let key_share = is_keyword(&raw[at], Keyword::FOR) && next(1, Keyword::KEY) && next(2, Keyword::SHARE);
+            let symmetric = next(1, Keyword::SYMMETRIC) || next(1, Keyword::ASYMMETRIC);
+            if key_share || is_keyword(&raw[at], Keyword::BETWEEN) && symmetric {
+                raw.remove(at + 1);
+            }
         }
         while is_string(&raw[at].token) && raw.get(at + 1).is_some_and(|next| is_string(&next.token)) {
             raw[at].token = Token::NationalStringLiteral(String::new());

@@ -106,8 +106,8 @@ impl Lexeme {
 /// Splits at commas outside parentheses.
 pub fn split(lexemes: &[Lexeme], range: Range) -> Vec<Range> {
     let (mut depth, mut first, mut all) = (0_i32, range.first, vec![]);
-    for at in range.first..range.last.min(lexemes.len()) {
-        match &lexemes[at].kind {
+    for (at, lexeme) in lexemes.iter().enumerate().take(range.last).skip(range.first) {
+        match &lexeme.kind {
             Kind::Symbol(symbol) if symbol == "(" || symbol == "[" => depth += 1,
             Kind::Symbol(symbol) if symbol == ")" || symbol == "]" => depth -= 1,
             Kind::Symbol(symbol) if depth == 0 && symbol == "," => {

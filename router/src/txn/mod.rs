@@ -119,10 +119,8 @@ impl Txn {
             }
             decided => *decided = Some(shards.to_vec()),
         }
-        if reach == Reach::Write {
-            if shards.iter().any(|shard| *self.writer.get_or_insert(*shard) != *shard) {
-                return Err(second_shard());
-            }
+        if reach == Reach::Write && shards.iter().any(|shard| *self.writer.get_or_insert(*shard) != *shard) {
+            return Err(second_shard());
         }
         Ok(())
     }
