@@ -91,8 +91,8 @@ step("select by key", () => connected(async (client) => {
   assert.deepEqual(big, [["customer 06"]]);
   assert.deepEqual(await rows(client, "SELECT 1 FROM npg_customers WHERE customer_id = $1", [null]), []);
   for (const binary of [false, true]) {
-    const query = { text: "SELECT customer_id, order_id FROM npg_orders WHERE customer_id = $1 ORDER BY 2", values: [9], binary, rowMode: "array" };
-    const found = (await client.query(query)).rows.map(([key, number]) => [Number(key), number]);
+    const query = { text: "SELECT customer_id, order_id FROM npg_orders WHERE customer_id = $1 ORDER BY 2", values: [9], binary };
+    const found = (await client.query(query)).rows.map((row) => [Number(row.customer_id), row.order_id]);
     assert.deepEqual(found, [[9, 1], [9, 2], [9, 3], [9, 4]]);
   }
 }));
