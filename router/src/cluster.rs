@@ -6,16 +6,20 @@ use crate::{
     plan::build::Rules,
     pool::{Expected, Pool, PoolKey, PoolLimits, Pools, Worker, conn::CancelHandle},
     registry,
-    topology::schema::Schema,
+    topology::{health::Health, schema::Schema},
 };
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use pgring_config::{
     catalog::Catalog,
     ids::{ServerName, ShardIndex},
     settings::{self, Settings},
-    topology::Topology,
+    topology::{Connection, Topology},
 };
-use pgring_protocol::backend::{Credentials, Login, Target};
+use pgring_protocol::{
+    backend::{Login, Target},
+    credentials::Credentials,
+    tls::{self, TlsError, TlsMode},
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -25,6 +29,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::watch;
+use tokio_rustls::rustls::ClientConfig;
 
 /// A client of this router.
 pub type Client = registry::Client<CancelHandle>;
@@ -71,13 +76,25 @@ pub struct Database {
     pub paused: watch::Sender<bool>,
     /// One reload at a time.
     pub reloading: tokio::sync::Mutex<()>,
+    /// TLS towards its servers.
+    pub server_tls: ServerTls,
+    /// Which shards answer.
+    pub health: Health,
+    /// pgring's own connection to the default shard, for the schema, and which string it was made from.
+    pub schema_reader: tokio::sync::Mutex<Option<(Connection, tokio_postgres::Client)>>,
 }
 
 static PLANS: AtomicU64 = AtomicU64::new(1);
 
 impl Database {
     /// A database with its first snapshot.
-    pub fn new(settings: Arc<settings::Database>, name: &str, catalog: Option<Catalog>, snapshot: Snapshot) -> Self {
+    pub fn new(
+        settings: Arc<settings::Database>,
+        name: &str,
+        catalog: Option<Catalog>,
+        snapshot: Snapshot,
+        server_tls: ServerTls,
+    ) -> Self {
         Self {
             name: name.into(),
             rules: Rules {
@@ -85,12 +102,16 @@ impl Database {
                 local_unique_allowed: settings.local_unique == settings::LocalUnique::Allow,
                 reference_tables: settings.reference_tables.clone(),
             },
+            // Clients choose the names of databases behind `*`: they share one label.
+            statements: metrics::Statements::new(settings.name.as_str()),
             settings,
             catalog,
             snapshot: ArcSwap::from_pointee(snapshot),
-            statements: metrics::Statements::new(name),
             paused: watch::Sender::new(false),
             reloading: tokio::sync::Mutex::default(),
+            server_tls,
+            health: Health::default(),
+            schema_reader: tokio::sync::Mutex::default(),
         }
     }
 
@@ -160,15 +181,48 @@ pub struct Cluster {
     pub started: Instant,
     /// TLS towards servers.
     pub server_tls: ServerTls,
+    /// TLS towards clients, if it is served.
+    pub client_tls: ArcSwapOption<tls::ServerTls>,
 }
 
 /// TLS towards servers.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
-    /// Whether and how much is verified.
-    pub mode: pgring_protocol::backend::TlsMode,
-    /// Certificates to trust.
-    pub config: Option<Arc<tokio_rustls::rustls::ClientConfig>>,
+    /// Whether and how much is verified where a connection string does not say.
+    pub mode: settings::ServerTlsMode,
+    unverified: Option<Arc<ClientConfig>>,
+    authority: Option<Arc<ClientConfig>>,
+    name: Option<Arc<ClientConfig>>,
+}
+
+impl ServerTls {
+    /// Loads what `[server_tls]` names.
+    ///
+    /// # Errors
+    /// [`TlsError`], naming the file; no `ca` where the mode verifies.
+    pub fn load(settings: &settings::ServerTls) -> Result<Self, TlsError> {
+        use settings::ServerTlsMode::{VerifyCa, VerifyFull};
+        let ca = settings.ca.as_deref();
+        let verifies = ca.is_some() || matches!(settings.mode, VerifyCa | VerifyFull);
+        let load = |mode| if verifies { tls::client_config(mode, ca, None) } else { Ok(None) };
+        Ok(Self {
+            mode: settings.mode,
+            unverified: tls::client_config(TlsMode::Prefer, None, None)?,
+            authority: load(TlsMode::VerifyCa)?,
+            name: load(TlsMode::VerifyFull)?,
+        })
+    }
+
+    /// What TLS is done with in this mode; None: there is none, or nothing to verify with.
+    pub fn config(&self, mode: settings::ServerTlsMode) -> Option<Arc<ClientConfig>> {
+        use settings::ServerTlsMode as Mode;
+        match mode {
+            Mode::Disable => None,
+            Mode::Prefer | Mode::Require => self.unverified.clone(),
+            Mode::VerifyCa => self.authority.clone(),
+            Mode::VerifyFull => self.name.clone(),
+        }
+    }
 }
 
 impl Cluster {
@@ -190,6 +244,7 @@ impl Cluster {
             stop: watch::Sender::new(None),
             started: Instant::now(),
             server_tls,
+            client_tls: ArcSwapOption::empty(),
         }
     }
 
@@ -210,6 +265,14 @@ impl Cluster {
         let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let mut databases = HashMap::clone(&self.databases.load());
         databases.insert(database.name.to_string(), database);
+        self.databases.store(Arc::new(databases));
+    }
+
+    /// Removes a database; clients that are on it stay on it.
+    pub fn remove_database(&self, name: &str) {
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut databases = HashMap::clone(&self.databases.load());
+        databases.remove(name);
         self.databases.store(Arc::new(databases));
     }
 

@@ -1,2 +1,7 @@
 //! The `pgring` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgring::command::main()
+}

@@ -1,0 +1,178 @@
+//! Auth: who may enter. In: a client that has asked for a session. Out: a [`User`] with what its backends log in
+//! with, or a refusal. Never: lets an unknown user be told from one with a wrong password.
+
+pub mod rules;
+pub mod verifier;
+
+use crate::{
+    cluster::{Cluster, User},
+    error::{Report, catalogue},
+};
+use pgring_config::settings::{self, AuthMethod};
+use pgring_protocol::{
+    credentials::{Credentials, StoredSecret},
+    frontend::{AuthError, Method, Startup, authenticate},
+    stream::Peer,
+};
+use rules::Applicant;
+use verifier::Verifiers;
+
+/// Why a client does not enter.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is gone, or does not speak the protocol; there is no one to tell.
+    Gone(AuthError),
+    /// It is told this.
+    Told(Box<Report>),
+}
+
+impl From<Report> for Refusal {
+    fn from(report: Report) -> Self {
+        Self::Told(Box::new(report.fatal()))
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        match error.sqlstate() {
+            None => Self::Gone(error),
+            Some(code) => Report::with(catalogue::PROTOCOL, error.to_string()).sqlstate(code).into(),
+        }
+    }
+}
+
+/// Lets a client prove who it is. AuthenticationOk is still to be sent.
+///
+/// # Errors
+/// [`Refusal`]: 28000 where no rule lets it in, 28P01 for a wrong password, 08P01.
+pub async fn log_in(cluster: &Cluster, verifiers: &Verifiers, startup: &mut Startup) -> Result<User, Refusal> {
+    let (name, database) = (startup.user().to_owned(), startup.database().to_owned());
+    let settings = cluster.settings.load_full();
+    let applicant = Applicant {
+        user: &name,
+        database: &database,
+        address: match startup.stream.peer() {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix | Peer::Memory => None,
+            Peer::Gone => return Err(AuthError::Closed.into()),
+        },
+        has_certificate: startup.tls.as_ref().is_some_and(|tls| tls.has_certificate),
+    };
+    let methods = rules::methods(&settings.auth, &applicant);
+    if methods.is_empty() {
+        return Err(not_let_in(&applicant).into());
+    }
+    let secret = verifiers.find(cluster, &name, &database).await;
+    let method = choose(&methods, &secret);
+    let credentials = match method {
+        AuthMethod::Trust => stored_credentials(&secret),
+        AuthMethod::Cert => {
+            let common_name = startup.tls.as_ref().and_then(|tls| tls.common_name.as_deref());
+            if !applicant.has_certificate || common_name != Some(name.as_str()) {
+                let message = format!("certificate authentication failed for user \"{name}\"");
+                return Err(Report::with(catalogue::REJECTED, message).into());
+            }
+            stored_credentials(&secret)
+        }
+        asked => {
+            let (stream, buffer) = (&mut startup.stream, &mut startup.buffer);
+            let proved = authenticate(stream, buffer, &name, wire_method(asked), &secret).await?;
+            proved.ok_or_else(|| {
+                verifiers.forget(&name, &database);
+                Report::with(catalogue::PASSWORD, format!("password authentication failed for user \"{name}\""))
+            })?
+        }
+    };
+    Ok(user(&name, credentials, &settings))
+}
+
+fn not_let_in(applicant: &Applicant<'_>) -> Report {
+    let from = applicant.address.map_or_else(|| "the Unix socket".to_owned(), |address| address.to_string());
+    let Applicant { user, database, .. } = applicant;
+    Report::with(catalogue::REJECTED, format!("no rule lets user \"{user}\" into database \"{database}\" from {from}"))
+}
+
+/// The method to ask by: md5 only where nothing but an md5 hash is known, if there is a choice.
+fn choose(methods: &[AuthMethod], secret: &StoredSecret) -> AuthMethod {
+    let md5 = matches!(secret, StoredSecret::Md5(_)) && methods.contains(&AuthMethod::Md5);
+    match methods {
+        [AuthMethod::ScramSha256, ..] if md5 => AuthMethod::Md5,
+        [first, ..] => *first,
+        [] => AuthMethod::Reject,
+    }
+}
+
+fn wire_method(method: AuthMethod) -> Method {
+    match method {
+        AuthMethod::Md5 => Method::Md5,
+        AuthMethod::Password => Method::Password,
+        // Trust and certificates do not come here; whatever else does is asked for proof.
+        _ => Method::Scram,
+    }
+}
+
+/// What servers are logged in to with when the client has shown no password.
+fn stored_credentials(secret: &StoredSecret) -> Credentials {
+    match secret {
+        StoredSecret::Plain(password) => Credentials::Password(password.expose().to_owned()),
+        StoredSecret::Md5(hash) => Credentials::Md5(hash.clone()),
+        StoredSecret::Scram(_) | StoredSecret::Unknown => Credentials::None,
+    }
+}
+
+fn user(name: &str, proved: Credentials, settings: &settings::Settings) -> User {
+    let listed = settings.user(name);
+    let server_user = listed.and_then(|user| user.server_user.as_deref()).unwrap_or(name);
+    let server_password = listed.and_then(|user| user.server_password.as_ref());
+    User {
+        name: name.into(),
+        server_user: server_user.into(),
+        credentials: server_password.map_or(proved, |own| Credentials::Password(own.expose().to_owned())),
+        admin: settings.general.admin_users.iter().any(|admin| admin == name),
+        stats: settings.general.stats_users.iter().any(|stats| stats == name),
+        pool_size: listed.and_then(|user| user.pool_size).map(|size| size as usize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AuthMethod::{Md5, ScramSha256};
+
+    #[test]
+    fn md5_is_asked_for_only_where_nothing_else_is_known() {
+        let md5 = StoredSecret::Md5("md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".into());
+        for (methods, secret, expected) in [
+            (&[ScramSha256, Md5][..], &md5, Md5),
+            (&[ScramSha256, Md5], &StoredSecret::Unknown, ScramSha256),
+            (&[ScramSha256], &md5, ScramSha256),
+            (&[Md5], &StoredSecret::Unknown, Md5),
+        ] {
+            assert_eq!(choose(methods, secret), expected);
+        }
+    }
+
+    #[test]
+    fn a_users_backends_log_in_as_the_settings_say() {
+        let text = r#"
+            [general]
+            admin_users = ["ann"]
+            [[users]]
+            name = "ann"
+            password = "a"
+            pool_size = 3
+            server_user = "service"
+            server_password = "b"
+            [[databases]]
+            name = "*"
+            connection = "host=127.0.0.1"
+            "#;
+        let settings = settings::Settings::parse(text, "test.toml").unwrap();
+        let ann = user("ann", Credentials::Password("a".into()), &settings);
+        assert_eq!((&*ann.server_user, ann.credentials), ("service", Credentials::Password("b".into())));
+        assert_eq!((ann.admin, ann.stats, ann.pool_size), (true, false, Some(3)));
+        let bob = user("bob", Credentials::Password("c".into()), &settings);
+        assert_eq!((&*bob.server_user, bob.credentials), ("bob", Credentials::Password("c".into())));
+        assert!(!bob.admin);
+    }
+}

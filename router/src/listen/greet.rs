@@ -1,0 +1,222 @@
+//! Greet: one client from its first byte to its desk. In: a socket. Out: a session or the admin desk; a cancel
+//! request, passed on. Never: a statement.
+
+use super::{Door, Seat, cancel};
+use crate::{
+    admin::desk,
+    auth::{self, Refusal},
+    cluster::User,
+    error::{Report, catalogue},
+    execute::frontend::Frontend,
+    keeper, metrics,
+    registry::Arrival,
+    session::Session,
+};
+use bytes::BytesMut;
+use pgring_config::settings::{Settings, TlsMode};
+use pgring_protocol::{
+    frontend::{self, GreetOptions, Greeting, Startup},
+    message::build,
+    stream::{Keepalive, Peer, StdStream, Stream},
+};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{io::AsyncWriteExt, time::timeout};
+
+/// How long a client that is refused may take to read why.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves one client on the worker thread that it stays on.
+pub(super) async fn serve(door: Arc<Door>, worker: usize, stream: StdStream) {
+    let settings = door.cluster.settings.load_full();
+    let limit = settings.timeouts.startup.limit().unwrap_or(Duration::MAX);
+    // A cancel request's socket stays open until the servers have taken the request: who sent it then knows.
+    let (Ok(twin), Ok(stream)) = (twin(&stream), Stream::from_std(stream)) else { return };
+    if let Err(error) = stream.tune(Keepalive::default()) {
+        tracing::debug!(%error, "a client's socket could not be tuned");
+    }
+    let options = options(&door, &settings);
+    match timeout(limit, frontend::greet(stream, &options)).await {
+        Ok(Ok(Greeting::Cancel { pid, secret })) => {
+            cancel::cancel(&door.cluster, pid, &secret).await;
+            drop(twin);
+        }
+        Ok(Ok(Greeting::Startup(startup))) => {
+            drop(twin);
+            start(&door, worker, startup, &settings, limit).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "a client did not come in"),
+        Err(_) => tracing::debug!("a client took too long to say what it wants"),
+    }
+}
+
+fn twin(stream: &StdStream) -> io::Result<StdStream> {
+    match stream {
+        StdStream::Tcp(stream) => stream.try_clone().map(StdStream::Tcp),
+        StdStream::Unix(stream) => stream.try_clone().map(StdStream::Unix),
+    }
+}
+
+fn options(door: &Door, settings: &Settings) -> GreetOptions {
+    GreetOptions {
+        tls: door.cluster.client_tls.load_full(),
+        tls_required: matches!(settings.tls.mode, TlsMode::Require | TlsMode::VerifyClient),
+        ..GreetOptions::default()
+    }
+}
+
+/// A client that asked for a session: it is let in, or told why not.
+async fn start(door: &Arc<Door>, worker: usize, mut startup: Startup, settings: &Settings, limit: Duration) {
+    let admitted = match timeout(limit, admit(door, &mut startup, settings)).await {
+        Ok(admitted) => admitted,
+        Err(_) => Err(Report::new(catalogue::STARTUP_TIMEOUT).fatal().into()),
+    };
+    match admitted {
+        Ok((seat, user)) => seat_at_desk(door, worker, startup, seat, Arc::new(user)).await,
+        Err(Refusal::Gone(error)) => tracing::debug!(%error, "a client left before it was in"),
+        Err(Refusal::Told(report)) => {
+            tracing::info!(
+                user = startup.user(),
+                database = startup.database(),
+                from = address(&startup.stream),
+                code = report.code(),
+                "refused: {}",
+                report.message
+            );
+            refuse(startup.stream, BytesMut::new(), &report).await;
+        }
+    }
+}
+
+/// Whether a client may enter: room, state of the router, and who it is.
+async fn admit(door: &Door, startup: &mut Startup, settings: &Settings) -> Result<(Seat, User), Refusal> {
+    if door.cluster.draining.load(Ordering::Acquire) {
+        return Err(shutting_down().into());
+    }
+    if is_replication(startup.get("replication")) {
+        return Err(Report::new(catalogue::REPLICATION).into());
+    }
+    let full = || Refusal::from(Report::new(catalogue::TOO_MANY_CLIENTS));
+    let mut seat = door.seats.take(settings.general.max_clients as usize).ok_or_else(full)?;
+    let user = auth::log_in(&door.cluster, &door.verifiers, startup).await?;
+    let most = settings.user(&user.name).and_then(|listed| listed.max_clients).map(|most| most as usize);
+    if !seat.assign(&user.name, most) {
+        let message = format!("too many connections for user \"{}\"", user.name);
+        return Err(Report::with(catalogue::TOO_MANY_CLIENTS, message).into());
+    }
+    Ok((seat, user))
+}
+
+fn shutting_down() -> Report {
+    Report::with(catalogue::SHUTTING_DOWN, "the database system is shutting down").sqlstate("57P03")
+}
+
+/// Whether the parameter `replication` asks for replication, as PostgreSQL reads it.
+fn is_replication(value: Option<&str>) -> bool {
+    let Some(value) = value.map(str::to_ascii_lowercase) else { return false };
+    !matches!(value.as_str(), "" | "0" | "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off")
+}
+
+/// A client who has logged in goes to its desk, and stays there.
+async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: Seat, user: Arc<User>) {
+    let cluster = &door.cluster;
+    let name = startup.database().to_owned();
+    let mut out = BytesMut::new();
+    build::authentication_ok(&mut out);
+    let is_admin = name == cluster.settings.load().general.admin_database.as_str();
+    let database = match keeper::find(cluster, &name) {
+        _ if is_admin => None,
+        Ok(Some(database)) => Some(database),
+        Ok(None) => {
+            let message = format!("database \"{name}\" does not exist");
+            let report = Report::with(catalogue::UNKNOWN_DATABASE, message).fatal();
+            return refuse(startup.stream, out, &report).await;
+        }
+        Err(error) => {
+            let report = Report::with(catalogue::INTERNAL, error.to_string()).fatal();
+            return refuse(startup.stream, out, &report).await;
+        }
+    };
+    let key = secret(startup.minor);
+    let me = cluster.clients.enter(Arrival {
+        secret: key.clone(),
+        user: user.name.clone(),
+        database: name.into(),
+        address: address(&startup.stream),
+        tls: startup.tls.is_some(),
+    });
+    metrics::CLIENTS.increment(1.0);
+    // Draining looks at who is there: who came in since is sent away as well.
+    if cluster.draining.load(Ordering::Acquire) {
+        me.kill();
+    }
+    let Startup { stream, buffer, parameters, .. } = startup;
+    let mut client = Frontend::new(stream, buffer);
+    client.out = out;
+    match database {
+        Some(database) => {
+            let session = Session::new(cluster.clone(), database, user, worker, me, client);
+            session.run(&parameters, &key).await;
+        }
+        None => desk::serve(cluster.clone(), user, me, client, &parameters, &key).await,
+    }
+    drop(seat);
+}
+
+/// The secret of a cancel key: 4 bytes in protocol 3.0, 32 from 3.2 on.
+fn secret(minor: u16) -> Vec<u8> {
+    let secret: [u8; 32] = rand::random();
+    let len = if minor >= 2 { 32 } else { 4 };
+    secret.into_iter().take(len).collect()
+}
+
+fn address(stream: &Stream) -> String {
+    match stream.peer() {
+        Peer::Tcp(address) => address.to_string(),
+        Peer::Unix => "unix".to_owned(),
+        Peer::Memory => "internal".to_owned(),
+        Peer::Gone => String::new(),
+    }
+}
+
+/// Tells a client why it is not let in, and closes. `out` goes before it.
+async fn refuse(mut stream: Stream, mut out: BytesMut, report: &Report) {
+    metrics::error(report.code());
+    report.write(&mut out);
+    let farewell = async {
+        stream.write_all(&out).await?;
+        stream.shutdown().await
+    };
+    // It is closed in any case; that the client does not take its error changes nothing.
+    let _ = timeout(FAREWELL, farewell).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replication_is_told_as_postgresql_does() {
+        for (value, expected) in [
+            (None, false),
+            (Some("off"), false),
+            (Some("0"), false),
+            (Some("FALSE"), false),
+            (Some("no"), false),
+            (Some("true"), true),
+            (Some("1"), true),
+            (Some("database"), true),
+        ] {
+            assert_eq!(is_replication(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_cancel_keys_secret_has_the_protocols_length() {
+        assert_eq!((secret(0).len(), secret(2).len()), (4, 32));
+        assert_ne!(secret(2), secret(2));
+    }
+}
