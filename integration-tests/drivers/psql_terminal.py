@@ -51,7 +51,7 @@ class Terminal:
         return self.shown
 
     def close(self):
-        self.type("\x03\\q\n")
+        self.type("\x15\\q\n")
         end = time.monotonic() + 5
         while os.waitpid(self.child, os.WNOHANG)[0] == 0:
             if time.monotonic() > end:
