@@ -21,7 +21,7 @@ use pgring_protocol::{
     tls::{self, TlsError, TlsMode},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -276,6 +276,21 @@ impl Cluster {
         self.databases.store(Arc::new(databases));
     }
 
+    /// Forgets databases that `*` stood for and that have no client and no backend any more.
+    pub fn tidy(&self) {
+        let with_backends: HashSet<Arc<str>> = self.pools.all().iter().map(|pool| pool.key.database.clone()).collect();
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let databases = self.databases.load_full();
+        let left = |database: &Arc<Database>| {
+            database.settings.is_any() && Arc::strong_count(database) == 1 && !with_backends.contains(&database.name)
+        };
+        let gone: Vec<&String> = databases.iter().filter(|(_, known)| left(known)).map(|(name, _)| name).collect();
+        if !gone.is_empty() {
+            let kept = databases.iter().filter(|(name, _)| !gone.contains(name));
+            self.databases.store(Arc::new(kept.map(|(name, known)| (name.clone(), known.clone())).collect()));
+        }
+    }
+
     /// The pool of a user's backends on a shard's primary.
     pub fn pool(&self, database: &Database, snapshot: &Snapshot, user: &User, shard: ShardIndex) -> Arc<Pool> {
         let settings = self.settings.load();
@@ -289,7 +304,7 @@ impl Cluster {
             user: user.server_user.to_string(),
             database: place.database.to_string(),
             credentials: user.credentials.clone(),
-            parameters: vec![("application_name".into(), "pgring".into()), ("client_encoding".into(), "UTF8".into())],
+            parameters: vec![("client_encoding".into(), "UTF8".into())],
         });
         let limits = PoolLimits {
             size: user.pool_size.unwrap_or(settings.pool.size as usize).max(1),

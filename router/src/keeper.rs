@@ -49,7 +49,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
     /// The catalog does not answer, or is not ours.
-    #[error("{0}")]
+    #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// The configuration names neither a catalog nor a shard.
     #[error("database {0} has no catalog and no shard")]

@@ -7,19 +7,23 @@ use crate::{
     keeper::{self, KeeperError},
     listen::{self, Door, ListenError},
     metrics,
+    pool::PoolKey,
     registry::Doing,
 };
 use ::metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
-use pgring_config::settings::{HostPort, LogFormat, LogLevel, Settings};
+use pgring_config::ids::ServerName;
+use pgring_config::settings::{ConnectionParts, HostPort, LogFormat, LogLevel, Settings};
 use pgring_protocol::tls::TlsError;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    error::Error,
     io,
     net::SocketAddr,
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     process::ExitCode,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -31,7 +35,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 /// Exit code: the configuration cannot be used.
 const BAD_CONFIGURATION: u8 = 1;
@@ -65,16 +69,32 @@ pub enum ServeError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     /// A catalog cannot be used.
-    #[error("database {database}: {error}")]
+    #[error("database {database}, catalog on {server}: {}", in_full(error))]
     Database {
         /// The database.
         database: String,
+        /// Where its catalog is, without its password.
+        server: String,
         /// Why.
         error: KeeperError,
     },
     /// Threads or metrics could not be had.
     #[error("{0}")]
     System(String),
+}
+
+/// An error with everything that lies behind it and is not said by it already.
+fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(behind) = source {
+        let said = behind.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        source = behind.source();
+    }
+    text
 }
 
 impl ServeError {
@@ -167,7 +187,10 @@ async fn open_databases(cluster: &Arc<Cluster>) -> Result<(), ServeError> {
     let settings = cluster.settings.load_full();
     for listed in settings.databases.iter().filter(|listed| !listed.is_any()) {
         let opened = keeper::open(cluster, listed).await;
-        let database = opened.map_err(|error| ServeError::Database { database: listed.name.to_string(), error })?;
+        let database = opened.map_err(|error| {
+            let server = listed.catalog_connection().map(ConnectionParts::redacted).unwrap_or_default();
+            ServeError::Database { database: listed.name.to_string(), server, error }
+        })?;
         keeper::start_keeping(cluster, database);
     }
     Ok(())
@@ -194,35 +217,52 @@ fn workers(settings: &Settings, ended: &CancellationToken) -> Result<Vec<Worker>
 /// Each second: closes what has been idle for too long, and brings gauges up to date.
 async fn look_after(cluster: Arc<Cluster>, recorder: PrometheusHandle) {
     let mut ticks = interval(Duration::from_secs(1));
+    let mut level = cluster.settings.load().log.level;
+    let mut measured = HashSet::new();
     loop {
         ticks.tick().await;
+        let wanted = cluster.settings.load().log.level;
+        if wanted != level
+            && let Some(known) = LEVEL.get()
+            && known.reload(filter(wanted)).is_ok()
+        {
+            level = wanted;
+        }
         cluster.pools.tidy();
+        cluster.tidy();
         recorder.run_upkeep();
-        measure(&cluster);
+        measured = measure(&cluster, measured);
     }
 }
 
-/// Gauges of the pools.
-fn measure(cluster: &Cluster) {
-    let mut busy: HashMap<(Arc<str>, String), (usize, usize)> = HashMap::new();
+/// Sets the gauges of the pools that are there, and those of pools that are gone to 0; returns the former.
+fn measure(cluster: &Cluster, before: HashSet<PoolKey>) -> HashSet<PoolKey> {
+    let mut busy: HashMap<(Arc<str>, ServerName), (usize, usize)> = HashMap::new();
+    let mut now = HashSet::new();
     for figures in cluster.pools.all().iter().map(|pool| pool.figures()) {
-        let labels = [
-            ("user", figures.key.user.to_string()),
-            ("database", figures.key.database.to_string()),
-            ("server", figures.key.server.to_string()),
-        ];
-        gauge!("pgring_pool_active", &labels).set(figures.active as f64);
-        gauge!("pgring_pool_idle", &labels).set(figures.idle as f64);
-        gauge!("pgring_pool_waiting", &labels).set(figures.waiting as f64);
-        let server = (figures.key.database.clone(), figures.key.server.to_string());
-        let (active, size) = busy.entry(server).or_default();
+        measure_pool(&figures.key, [figures.active, figures.idle, figures.waiting]);
+        let (active, size) = busy.entry((figures.key.database.clone(), figures.key.server.clone())).or_default();
         *active += figures.active;
         *size += figures.size;
+        now.insert(figures.key);
+    }
+    for gone in before.difference(&now) {
+        measure_pool(gone, [0; 3]);
+        busy.entry((gone.database.clone(), gone.server.clone())).or_default();
     }
     for ((database, shard), (active, size)) in busy {
-        let share = active as f64 / size.max(1) as f64;
-        gauge!("pgring_shard_busy", "database" => database.to_string(), "shard" => shard).set(share.min(1.0));
+        let labels = [("database", database.to_string()), ("shard", shard.to_string())];
+        gauge!("pgring_shard_busy", &labels).set((active as f64 / size.max(1) as f64).min(1.0));
     }
+    now
+}
+
+fn measure_pool(pool: &PoolKey, [active, idle, waiting]: [usize; 3]) {
+    let labels =
+        [("user", pool.user.to_string()), ("database", pool.database.to_string()), ("server", pool.server.to_string())];
+    gauge!("pgring_pool_active", &labels).set(active as f64);
+    gauge!("pgring_pool_idle", &labels).set(idle as f64);
+    gauge!("pgring_pool_waiting", &labels).set(waiting as f64);
 }
 
 impl Running {
@@ -308,30 +348,33 @@ pub fn run(options: Options) -> ExitCode {
             return ExitCode::from(CRASHED);
         }
     };
-    let code = runtime.block_on(async {
-        let began = Instant::now();
-        match start(options).await {
-            Ok(running) => {
-                tracing::info!(
-                    version = env!("CARGO_PKG_VERSION"),
-                    listen = running.addresses.join(", "),
-                    http = %running.http,
-                    took = ?began.elapsed(),
-                    "pgring lets clients in"
-                );
-                let signals = tokio::spawn(obey_signals(running.cluster.clone()));
-                running.finish().await;
-                signals.abort();
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                tracing::error!("cannot start: {error}");
-                ExitCode::from(error.exit_code())
-            }
-        }
-    });
+    let code = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(options))));
     runtime.shutdown_timeout(GRACE);
-    code
+    code.unwrap_or(ExitCode::from(CRASHED))
+}
+
+/// A router from start to end.
+async fn live(options: Options) -> ExitCode {
+    let began = Instant::now();
+    match start(options).await {
+        Ok(running) => {
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                listen = running.addresses.join(", "),
+                http = %running.http,
+                took = ?began.elapsed(),
+                "pgring lets clients in"
+            );
+            let signals = tokio::spawn(obey_signals(running.cluster.clone()));
+            running.finish().await;
+            signals.abort();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
 
 /// SIGTERM and SIGINT: drain, and end at once when they come again. SIGHUP: read the configuration again.
@@ -346,7 +389,7 @@ pub async fn obey_signals(cluster: Arc<Cluster>) {
         tokio::select! {
             _ = term.recv() => ask_to_end(&cluster),
             _ = int.recv() => ask_to_end(&cluster),
-            _ = hup.recv() => reload(&cluster).await,
+            _ = hup.recv() => read_again(&cluster).await,
         }
     }
 }
@@ -355,7 +398,7 @@ fn ask_to_end(cluster: &Cluster) {
     cluster.stop.send_modify(|stop| *stop = Some(stop.is_some()));
 }
 
-async fn reload(cluster: &Arc<Cluster>) {
+async fn read_again(cluster: &Arc<Cluster>) {
     match keeper::reload(cluster).await {
         Ok(changed) if changed.is_empty() => tracing::info!("configuration reloaded, nothing changed"),
         Ok(changed) => changed.iter().for_each(|change| tracing::info!("configuration reloaded: {change}")),
@@ -363,22 +406,25 @@ async fn reload(cluster: &Arc<Cluster>) {
     }
 }
 
+/// Changes the log's level while the process runs.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Writes log lines to standard error; `RUST_LOG` goes before `log.level`.
 pub fn log(settings: &Settings) {
-    let level = match settings.log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let (filter, level) = reload::Layer::new(filter(settings.log.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = match settings.log.format {
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_err() {
-        tracing::debug!("a log is written already");
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().is_ok() {
+        let _first = LEVEL.set(level);
     }
+}
+
+/// What is logged at a level; of the servers' notices to pgring's own connections, only warnings.
+fn filter(level: LogLevel) -> EnvFilter {
+    let level = level.as_str();
+    let known = std::env::var("RUST_LOG").ok().filter(|given| !given.is_empty());
+    EnvFilter::new(known.unwrap_or_else(|| format!("{level},tokio_postgres=warn")))
 }

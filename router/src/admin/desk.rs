@@ -420,3 +420,6 @@ impl Drop for Desk {
         metrics::CLIENTS.decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

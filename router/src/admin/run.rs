@@ -288,4 +288,4 @@ fn tag(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -62,7 +62,10 @@ pub async fn log_in(cluster: &Cluster, verifiers: &Verifiers, startup: &mut Star
     if methods.is_empty() {
         return Err(not_let_in(&applicant).into());
     }
-    let secret = verifiers.find(cluster, &name, &database).await;
+    let secret = verifiers.find(cluster, &name, &database).await.map_err(|error| {
+        tracing::warn!(database, %error, "auth.query could not be asked");
+        Report::with(catalogue::SHARD_UNAVAILABLE, "the server that knows the users is not available")
+    })?;
     let method = choose(&methods, &secret);
     let credentials = match method {
         AuthMethod::Trust => stored_credentials(&secret),

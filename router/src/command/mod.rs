@@ -2,6 +2,7 @@
 //! does (each has its own file).
 
 mod check_config;
+mod demo;
 mod hash;
 
 use crate::serve;
@@ -89,7 +90,7 @@ pub fn main() -> ExitCode {
             Err(code) => code,
         },
         Command::CheckConfig { file } => check_config::run(&file),
-        Command::Demo(_) => not_available("demo"),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Hash(arguments) => hash::run(&arguments),
         Command::Doctor { .. } => not_available("doctor"),
     }

@@ -340,13 +340,18 @@ impl Relay<'_> {
 async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
     // In the extended protocol the Sync that came with the Execute is ignored by the server while it copies; the one
     // that ends the copy has to be passed on.
-    let extended = matches!(relay.script.front(), Some(Expect::Execute));
+    let extended = matches!(relay.script.front(), Some(Expect::Execute))
+        && relay.script.iter().any(|expect| matches!(expect, Expect::Ready { .. }));
     let began = relay.began;
     let mut left = 0usize;
+    let mut refused = false;
     loop {
         let mut sent = 0;
         let mut ended = false;
         loop {
+            if refused && left == 0 {
+                break;
+            }
             let rest = &relay.client.inbuf[sent..];
             if left > 0 {
                 let piece = left.min(rest.len());
@@ -388,7 +393,8 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
         }
         let data = relay.client.inbuf.split_to(sent);
         relay.send(&data, began).await?;
-        if ended {
+        // A message of which the server has a part is finished first: else it would take what comes next for the rest.
+        if ended || (refused && left == 0) {
             return Ok(());
         }
         let Relay { client, conn, .. } = relay;
@@ -396,9 +402,7 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
             read = client.read() => read?,
             read = conn.read() => {
                 read.map_err(|e| RelayError::Backend { source: e.into(), began })?;
-                if !extended && has_error(&conn.buf) {
-                    return Ok(());
-                }
+                refused |= !extended && has_error(&conn.buf);
             }
         }
     }

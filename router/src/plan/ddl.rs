@@ -19,6 +19,8 @@ use crate::{
     },
 };
 use pgring_config::{
+    ids::GroupIndex,
+    key::KeyType,
     tables::{ShardedTable, TableKind, TableName},
     topology::Topology,
 };
@@ -305,7 +307,10 @@ impl Statement<'_> {
             return created.references.iter().try_for_each(|to| self.check_unsharded(&created.name, reference, to));
         };
         let (group, allowed) = match planned {
-            Some(TableKind::Sharded(sharded)) => (Some(sharded.group), sharded.allow_local_unique),
+            // A planned rule has no group before the type of its key is known.
+            Some(TableKind::Sharded(sharded)) => {
+                (Some(sharded.group).filter(|group| *group != ShardedTable::UNDECIDED), sharded.allow_local_unique)
+            }
             _ => (None, input.rules.local_unique_allowed),
         };
         if !created.columns.is_empty() && !created.columns.iter().any(|(column, _)| *column == key) {
@@ -317,11 +322,22 @@ impl Statement<'_> {
         for to in created.references.iter().filter(|to| **to != created.name) {
             match names::kind(input, to, 0) {
                 TableKind::Reference => {}
-                TableKind::Sharded(other) if group.is_none_or(|group| group == other.group) => {}
+                TableKind::Sharded(other) if group == Some(other.group) => {}
+                TableKind::Sharded(other) if group.is_none() && self.joins_default(created, &key, other.group) => {}
                 _ => return Err(change(format!("a foreign key from {} to {to}", created.name))),
             }
         }
         Ok(())
+    }
+
+    /// A new table without a group of its own joins the default group of its key's family: is this that group?
+    fn joins_default(&self, created: &CreatedTable, key: &str, group: GroupIndex) -> bool {
+        let column = created.columns.iter().find(|(column, _)| **column == *key);
+        let family = column.and_then(|(_, text)| KeyType::from_type_name(text)).map(KeyType::family);
+        match self.input.topology.group(group) {
+            Some(group) => group.name.as_str().starts_with("default_") && family.is_none_or(|own| own == group.family),
+            None => group == ShardedTable::UNDECIDED,
+        }
     }
 
     /// A foreign key of a local or reference table.

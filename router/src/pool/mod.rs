@@ -395,7 +395,16 @@ impl Pools {
             max_wait_us: AtomicU64::new(0),
             retired: AtomicBool::new(false),
         });
-        let before = self.pools.write().unwrap_or_else(PoisonError::into_inner).insert(key, pool.clone());
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = pools.get(&key)
+            && Arc::ptr_eq(&made.target, target)
+            && made.limits.size == pool.limits.size
+        {
+            // Another session was first; its pool is in use already.
+            return made.clone();
+        }
+        let before = pools.insert(key, pool.clone());
+        drop(pools);
         if let Some(before) = before {
             before.retire();
         }
@@ -407,8 +416,11 @@ impl Pools {
         self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Closes what has been idle for too long; to be called now and then.
+    /// Closes what has been idle for too long, and forgets pools without a connection that nobody holds; to be
+    /// called now and then.
     pub fn tidy(&self) {
         self.all().iter().for_each(|pool| pool.tidy());
+        let in_use = |pool: &Arc<Pool>| Arc::strong_count(pool) > 1 || pool.total.load(Ordering::Acquire) > 0;
+        self.pools.write().unwrap_or_else(PoisonError::into_inner).retain(|_, pool| in_use(pool));
     }
 }

@@ -128,7 +128,10 @@ impl Session {
                 match self.end_segment(segment, hidden).await {
                     Ok(()) => !hidden,
                     Err(Fault::End(end)) => return Err(end),
-                    Err(Fault::Told) => !hidden,
+                    Err(Fault::Told) => {
+                        self.fault(Fault::Told)?;
+                        !hidden
+                    }
                     Err(fault) => {
                         self.fault(fault)?;
                         false
@@ -152,6 +155,7 @@ impl Session {
             return Ok(self.client.flush().await?);
         }
         let result = match self.send_pending().await {
+            Ok(()) if self.only_prepared() => self.leave_segment().await,
             Ok(()) => self.answer_so_far().await,
             Err(fault) => Err(fault),
         };
@@ -159,6 +163,14 @@ impl Session {
             self.fail(fault).await?;
         }
         Ok(self.client.flush().await?)
+    }
+
+    /// Nothing but Parse and Describe was asked, outside the transaction: the backend need not be kept for a Sync that
+    /// may come much later.
+    fn only_prepared(&self) -> bool {
+        let segment = self.batch.segment.as_ref();
+        segment.is_some_and(|segment| !segment.executed && (segment.apart || self.txn.is_none()))
+            && self.batch.portals.is_empty()
     }
 
     /// Works off the messages that wait.
@@ -189,19 +201,14 @@ impl Session {
         self.batch.waiting.clear();
         self.batch.bytes = 0;
         self.batch.skipping = true;
-        self.batch.pending = None;
+        if let Some((name, _)) = self.batch.pending.take() {
+            // Its Parse was not answered: for the client it is the one that failed.
+            self.statements.remove(&name);
+        }
         let fault = match self.close_segment().await {
             Ok(()) => fault,
             Err(earlier) => earlier,
         };
-        let Session { batch, statements, .. } = self;
-        if !matches!(fault, Fault::Told) {
-            for name in batch.fresh.drain(..) {
-                if batch.pending.as_ref().is_some_and(|(pending, _)| *pending == name) {
-                    statements.remove(&name);
-                }
-            }
-        }
         self.fault(fault)
     }
 
@@ -252,9 +259,11 @@ impl Session {
 
     /// Sends a Parse for which no Bind has shown the way: to where the batch is, else to any server.
     async fn send_pending(&mut self) -> Result<(), Fault> {
-        let Some((_, prepared)) = self.batch.pending.take() else { return Ok(()) };
+        let Some((_, prepared)) = self.batch.pending.clone() else { return Ok(()) };
         self.segment_anywhere().await?;
-        self.add_parse(&prepared, false).await
+        self.add_parse(&prepared, false).await?;
+        self.batch.pending = None;
+        Ok(())
     }
 
     /// The segment for what any server can answer.
@@ -352,6 +361,9 @@ impl Session {
                 }
                 match &prepared.declared {
                     Declared::Types(types) => {
+                        // After an error a Close is not read, so the name may be taken there.
+                        build::close(&mut segment.out, b'S', id.name());
+                        segment.script.push_back(Expect::Close { hidden: true });
                         build::parse(&mut segment.out, id.name(), prepared.text.as_bytes(), types);
                     }
                     Declared::Text(_) => {
@@ -372,8 +384,8 @@ impl Session {
     async fn ensure_parsed(&mut self, name: &[u8], prepared: &Arc<Prepared>) -> Result<String, Fault> {
         let asked = self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending == *name);
         if asked {
-            self.batch.pending = None;
             self.add_parse(prepared, false).await?;
+            self.batch.pending = None;
         } else {
             let here = self.batch.segment.as_ref().and_then(|segment| segment.unnamed.as_ref());
             if prepared.id.is_some() || !here.is_some_and(|here| Arc::ptr_eq(here, prepared)) {
@@ -574,8 +586,7 @@ impl Session {
             if self.batch.pending.take().is_some() {
                 build::parse_complete(&mut self.client.out);
             }
-            let types = vec![25; usize::from(prepared.lexed.parameters)];
-            build::parameter_description(&mut self.client.out, &types);
+            build::parameter_description(&mut self.client.out, &prepared.own_types());
             match fields {
                 Some(fields) => build::row_description(&mut self.client.out, &fields),
                 None => build::no_data(&mut self.client.out),
@@ -595,6 +606,7 @@ impl Session {
         let portal = self.portal(name)?;
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
+            self.leave_segment().await?;
             return self.describe_special(name, &portal, &snapshot).await;
         };
         self.segment(shard, reach, apart, &snapshot).await?;
@@ -719,7 +731,15 @@ impl Session {
         let body = whole.split_off(5);
         let bind = Bind::parse(&body).map_err(violation)?;
         let parameters = bind.parameters().map_err(violation)?;
-        let bound = Parameters::Bound(&parameters, portal.prepared.types());
+        let own_types;
+        let types = match &portal.plan.kind {
+            PlanKind::Builtin(_) => {
+                own_types = portal.prepared.own_types();
+                own_types.as_slice()
+            }
+            _ => portal.prepared.types(),
+        };
+        let bound = Parameters::Bound(&parameters, types);
         let values = Values {
             text: portal.prepared.text.as_bytes(),
             lexed: &portal.prepared.lexed,

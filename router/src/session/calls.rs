@@ -149,10 +149,8 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
         match &plan.kind {
-            PlanKind::Refuse(refusal) => Err(Self::refused(refusal).into()),
-            PlanKind::Judge(refusal) => {
-                let parse = values.text;
-                self.judge(parse, snapshot).await?;
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => {
+                self.judge(values.text, execution.as_ref(), snapshot).await?;
                 Err(Self::refused(refusal).into())
             }
             PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
@@ -171,11 +169,17 @@ impl Session {
         }
     }
 
-    /// Asks the default shard to parse a statement that pgring could not read; its error is the answer.
-    async fn judge(&mut self, text: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+    /// Asks the default shard to parse a statement that is to be refused: where PostgreSQL finds a fault in it, that
+    /// is the answer.
+    async fn judge(
+        &mut self,
+        text: &[u8],
+        execution: Option<&Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
         let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
         let mut out = BytesMut::new();
-        build::parse(&mut out, "", text, &[]);
+        build::parse(&mut out, "", text, execution.map_or(&[], |execution| execution.prepared.types()));
         build::sync(&mut out);
         let conn = held.conn();
         let judged = match conn.send(&out).await {
@@ -207,7 +211,10 @@ impl Session {
     ) -> Result<RouteKind, Fault> {
         let route = route::resolve(sharded, values, &snapshot.topology)?;
         let (splices, merge) = match &sharded.many {
-            Many::Refuse(refusal) => return Err(Self::refused(refusal).into()),
+            Many::Refuse(refusal) => {
+                self.judge(values.text, execution.as_ref(), snapshot).await?;
+                return Err(Self::refused(refusal).into());
+            }
             Many::Merge { splices, merge } => (splices, merge),
         };
         let Route::Many(shards) = route else {
@@ -411,7 +418,12 @@ impl Session {
         if let Some(txn) = &mut self.txn {
             txn.schema_changed = true;
         }
-        self.note_tables(ddl, &planned, snapshot).await?;
+        if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
+            if own && let Some(txn) = self.txn.take() {
+                self.abandon(txn).await;
+            }
+            return Err(fault);
+        }
         if own {
             if let Some(mut txn) = self.txn.take() {
                 txn.schema_changed = false;

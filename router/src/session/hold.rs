@@ -126,7 +126,9 @@ impl Session {
     pub(super) fn let_go(&mut self, held: Held, status: u8, reach: Reach) {
         self.me.end_work();
         if status == b'I' {
-            if self.pinned {
+            let kept = self.pins.iter().any(|pin| pin.shard == held.shard)
+                || self.txn.as_ref().is_some_and(|txn| txn.participants.iter().any(|p| p.shard == held.shard));
+            if self.pinned && !kept {
                 self.pins.push(Pin { shard: held.shard, checkout: held.checkout });
             } else {
                 held.checkout.give_back();
@@ -137,7 +139,7 @@ impl Session {
         match &mut self.txn {
             Some(txn) => {
                 txn.failed |= status == b'E';
-                txn.participants.push(participant);
+                txn.join(participant);
             }
             None => {
                 let mut txn = Txn::adopted(participant, reach, self.settings.current.clone());

@@ -253,7 +253,8 @@ impl Session {
             limits.timeouts.client_idle.limit()
         };
         drop(limits);
-        let listener = if self.listening && !in_transaction { self.pins.first_mut() } else { None };
+        let default = self.database.snapshot().topology.default_shard;
+        let listener = self.pins.iter_mut().find(|pin| self.listening && !in_transaction && pin.shard == default);
         let expired = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,

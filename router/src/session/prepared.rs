@@ -8,6 +8,7 @@ use crate::{
         verb::{self, Verb},
     },
 };
+use pgring_config::key::KeyType;
 use std::{
     collections::HashMap,
     sync::{
@@ -62,6 +63,17 @@ impl Prepared {
     /// Keeps its plan.
     pub fn keep_plan(&self, version: u64, path: u64, plan: &Arc<Plan>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, path, plan.clone()));
+    }
+
+    /// Types of the parameters where pgring itself answers: as declared, else as cast (`$1::bigint`), else text.
+    pub fn own_types(&self) -> Vec<u32> {
+        let declared = |n: usize| self.types().get(n - 1).copied().filter(|oid| *oid != 0);
+        let cast = |n: usize| {
+            let (_, rest) = self.text.split_once(&format!("${n}::"))?;
+            let word = rest.split(|c: char| !c.is_alphanumeric()).next()?;
+            KeyType::from_type_name(word).map(KeyType::oid)
+        };
+        (1..=usize::from(self.lexed.parameters)).map(|n| declared(n).or_else(|| cast(n)).unwrap_or(25)).collect()
     }
 
     /// The types that a Parse declared.

@@ -289,8 +289,8 @@ impl Session {
         let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
         if apart {
             let held = self.hold_apart(&snapshot, shard).await?;
-            self.relay_simple(held, &statement.message(), reach, false).await?;
-            return Ok((Done::Open, route));
+            let answer = self.relay_simple(held, &statement.message(), reach, false).await?;
+            return if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) };
         }
         self.admit(&[shard], reach)?;
         let held = self.hold(&snapshot, shard).await?;

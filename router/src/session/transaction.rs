@@ -10,7 +10,7 @@ use crate::{
     error::{Report, catalogue},
     execute::relay::{Answer, Ending},
     pool::conn::ConnError,
-    sql::verb::{Isolation, Verb},
+    sql::verb::{Isolation, Verb, first_word},
     txn::{Participant, Reach, Txn},
 };
 use pgring_config::ids::ShardIndex;
@@ -33,6 +33,7 @@ impl Session {
             Some(_) => self.warn("25001", "there is already a transaction in progress"),
             None => {
                 let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
+                let default = default.to_ascii_lowercase();
                 let one_snapshot = match isolation {
                     Some(Isolation::RepeatableRead | Isolation::Serializable) => true,
                     Some(_) => false,
@@ -41,7 +42,8 @@ impl Session {
                 self.txn = Some(Txn::new(text.to_owned(), one_snapshot, self.settings.current.clone()));
             }
         }
-        build::command_complete(&mut self.client.out, "BEGIN");
+        let start = first_word(text) == "START";
+        build::command_complete(&mut self.client.out, if start { "START TRANSACTION" } else { "BEGIN" });
         Ok(())
     }
 
@@ -57,7 +59,11 @@ impl Session {
         {
             let shard = only.shard;
             let frame = frame.filter(|_| !txn.failed);
-            let text = if txn.failed && !chain { "ROLLBACK" } else { text };
+            let text = match (txn.failed, chain) {
+                (false, _) => text,
+                (true, false) => "ROLLBACK",
+                (true, true) => "ROLLBACK AND CHAIN",
+            };
             return self.finish_only(shard, text, frame, chain).await;
         }
         let Some(mut txn) = self.txn.take() else {
@@ -84,9 +90,8 @@ impl Session {
             build::command_complete(&mut self.client.out, if rollback_in_fact { "ROLLBACK" } else { "COMMIT" });
             Ok(())
         } else if rollback_in_fact {
-            // Nothing is asked of the other participants that the first could refuse.
-            let text = if chain { "ROLLBACK" } else { text };
-            self.end_everywhere(txn, text, Ending::Rollback).await
+            // Never the client's COMMIT: a participant may not know that the transaction has failed.
+            self.end_everywhere(txn, "ROLLBACK", Ending::Rollback).await
         } else {
             txn.order_for_commit();
             self.end_everywhere(txn, if chain { "COMMIT" } else { text }, Ending::Commit).await
@@ -109,18 +114,40 @@ impl Session {
     ) -> Result<Done, Fault> {
         let snapshot = self.database.snapshot().clone();
         let held = self.hold(&snapshot, shard).await?;
+        let commits = first_word(text) != "ROLLBACK" && first_word(text) != "ABORT";
         let answer = match frame {
-            Some(frame) => self.relay_simple(held, frame, Reach::Nothing, true).await?,
+            Some(frame) => self.relay_simple(held, frame, Reach::Nothing, true).await,
             None => {
                 let mut out = bytes::BytesMut::new();
                 build::query(&mut out, text.as_bytes());
-                self.relay_simple(held, &out, Reach::Nothing, false).await?
+                self.relay_simple(held, &out, Reach::Nothing, false).await
             }
         };
-        if chain && let Some(txn) = self.txn.take() {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(Fault::Report(report)) if report.entry == catalogue::BACKEND_LOST && commits => {
+                // It may have been committed: nothing is left to be rolled back.
+                if let Some(txn) = self.txn.take() {
+                    self.after_end(&txn.settings, true);
+                }
+                return Err(Report::new(catalogue::OUTCOME_UNKNOWN).detail(report.detail).into());
+            }
+            Err(fault) => return Err(fault),
+        };
+        if chain && let Some(mut txn) = self.txn.take() {
+            let rolled_back = answer.ending == Some(Ending::Rollback);
+            self.after_end(&txn.settings, rolled_back);
+            for participant in &mut txn.participants {
+                let conn = participant.checkout.conn();
+                if rolled_back {
+                    conn.profile = participant.profile.clone();
+                } else {
+                    participant.profile = conn.profile.clone();
+                }
+            }
             let mut next = Txn::new(txn.begin.clone(), txn.one_snapshot, self.settings.current.clone());
             next.failed = answer.status == b'E';
-            next.participants = txn.participants;
+            txn.participants.into_iter().for_each(|participant| next.join(participant));
             self.txn = Some(next);
         }
         match frame {
@@ -137,7 +164,7 @@ impl Session {
         let mut participants = std::mem::take(&mut txn.participants).into_iter();
         let Some(mut first) = participants.next() else { return Ok(()) };
         self.me.begin_work(first.checkout.conn().cancel.clone());
-        let answer = self.end_first(&mut first, text).await;
+        let answer = self.end_first(&mut first, text, ending == Ending::Commit).await;
         self.me.end_work();
         let ended = match answer {
             Ok(tag) => {
@@ -180,7 +207,7 @@ impl Session {
     }
 
     /// Ends the transaction where it wrote. Returns the tag.
-    async fn end_first(&mut self, first: &mut Participant, text: &str) -> Result<String, Fault> {
+    async fn end_first(&mut self, first: &mut Participant, text: &str, commits: bool) -> Result<String, Fault> {
         let conn = first.checkout.conn();
         let mut out = bytes::BytesMut::new();
         build::query(&mut out, text.as_bytes());
@@ -194,7 +221,7 @@ impl Session {
                 build::error(&mut self.client.out, &fields);
                 Err(Fault::Told)
             }
-            Err(error) => Err(hold::lost(&error, text.to_ascii_uppercase().contains("COMMIT")).into()),
+            Err(error) => Err(hold::lost(&error, commits).into()),
         }
     }
 
@@ -269,7 +296,7 @@ impl Session {
             _ => return Ok(Done::Open),
         };
         let known = matches!(verb, Verb::Savepoint(_)) || txn.has_savepoint(name);
-        if txn.failed && !matches!(verb, Verb::RollbackTo(_)) {
+        if txn.failed && (!matches!(verb, Verb::RollbackTo(_)) || txn.has_lost()) {
             return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
         }
         if !known {
@@ -279,7 +306,15 @@ impl Session {
         }
         let mut participants = std::mem::take(&mut txn.participants);
         for participant in &mut participants {
-            match participant.checkout.conn().housekeep(text).await {
+            let conn = participant.checkout.conn();
+            // What ROLLBACK TO goes back to is then the same everywhere.
+            let ready =
+                if matches!(verb, Verb::Savepoint(_)) { conn.take_on(&self.settings.current).await } else { Ok(()) };
+            let ran = match ready {
+                Ok(()) => conn.housekeep(text).await,
+                Err(error) => Err(error),
+            };
+            match ran {
                 Ok(_) => {}
                 Err(ConnError::Server(fields)) => {
                     build::error(&mut self.client.out, &fields);
@@ -294,9 +329,12 @@ impl Session {
             Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone()),
             Verb::Release(name) => txn.release(name, text),
             _ => {
-                if let Some(settings) = txn.rollback_to(name) {
+                if let Some((settings, present)) = txn.rollback_to(name) {
                     for participant in &mut txn.participants {
-                        participant.checkout.conn().profile = settings.clone();
+                        // One that joined later is again as it was before its BEGIN.
+                        let profile =
+                            if present.contains(&participant.shard) { &settings } else { &participant.profile };
+                        participant.checkout.conn().profile = profile.clone();
                     }
                     self.settings.current = settings;
                 }

@@ -16,7 +16,7 @@ use crate::{
     },
     sql::{
         fingerprint::{Lexed, SlotKind, lex, literal_text},
-        verb::{Discard, SetScope, SetValue, Verb, Which},
+        verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
     },
     txn::Reach,
 };
@@ -40,10 +40,14 @@ impl Session {
             _ if self.txn.as_ref().is_some_and(|txn| txn.failed) => self.in_failed(text, frame).await,
             Verb::PrepareTransaction(gid) => self.prepare_transaction(text, gid, frame).await,
             Verb::Set { scope, name, value } => self.set(text, frame, *scope, name, value).await,
-            Verb::SetTransaction { .. } | Verb::SetConstraints => self.set_local(text, frame).await,
-            Verb::SetSessionCharacteristics { .. } => {
-                self.pin("SET SESSION CHARACTERISTICS");
-                self.anywhere(text, frame, Reach::Nothing).await
+            Verb::SetTransaction { isolation, .. } => {
+                self.note_isolation(*isolation);
+                self.set_local(text, frame).await
+            }
+            Verb::SetConstraints => self.set_local(text, frame).await,
+            Verb::SetSessionCharacteristics { isolation, read_only, deferrable } => {
+                let changed = characteristics(&self.settings.current, *isolation, *read_only, *deferrable);
+                self.change_settings(text, frame, changed).await
             }
             Verb::Reset(which) => self.reset(text, frame, which).await,
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name),
@@ -128,6 +132,11 @@ impl Session {
             build::command_complete(&mut self.client.out, "SET");
             return Ok(Done::Open);
         }
+        if name == "transaction_isolation"
+            && let SetValue::Values(values) = value
+        {
+            self.note_isolation(values.first().and_then(|value| isolation_named(value)));
+        }
         if scope == SetScope::Local || name.starts_with("transaction_") {
             return self.set_local(text, frame).await;
         }
@@ -143,6 +152,13 @@ impl Session {
             },
         };
         self.change_settings(text, frame, changed).await
+    }
+
+    /// A transaction that is made to see one snapshot must not read several shards.
+    fn note_isolation(&mut self, isolation: Option<Isolation>) {
+        if let (Some(txn), Some(isolation)) = (&mut self.txn, isolation) {
+            txn.one_snapshot |= matches!(isolation, Isolation::RepeatableRead | Isolation::Serializable);
+        }
     }
 
     /// Runs a statement that changes the session's settings on one server; if that took it, so do all others later.
@@ -397,9 +413,16 @@ impl Session {
                 Some(opening) => format!("{opening};{}", prepare_text(&prepared)),
                 None => prepare_text(&prepared),
             };
-            if let Err(error) = held.conn().housekeep(&sql).await {
-                held.conn().statements.remove(id);
-                return Err(super::hold::lost(&error, false).into());
+            match held.conn().housekeep(&sql).await {
+                Ok(_) => {}
+                Err(ConnError::Server(fields)) => {
+                    build::error(&mut self.client.out, &fields);
+                    held.conn().statements.remove(id);
+                    let status = if self.txn.is_some() { b'E' } else { b'I' };
+                    self.let_go(held, status, Reach::Nothing);
+                    return Err(Fault::Told);
+                }
+                Err(error) => return Err(super::hold::lost(&error, false).into()),
             }
         }
         let mut out = BytesMut::new();
@@ -503,6 +526,39 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn isolation_named(name: &str) -> Option<Isolation> {
+    match name.to_ascii_lowercase().as_str() {
+        "repeatable read" => Some(Isolation::RepeatableRead),
+        "serializable" => Some(Isolation::Serializable),
+        _ => None,
+    }
+}
+
+/// SET SESSION CHARACTERISTICS, as the settings it changes.
+fn characteristics(
+    current: &Profile,
+    isolation: Option<Isolation>,
+    read_only: Option<bool>,
+    deferrable: Option<bool>,
+) -> Profile {
+    let level = isolation.map(|isolation| match isolation {
+        Isolation::ReadUncommitted => "'read uncommitted'",
+        Isolation::ReadCommitted => "'read committed'",
+        Isolation::RepeatableRead => "'repeatable read'",
+        Isolation::Serializable => "'serializable'",
+    });
+    let switch = |on: bool| if on { "'on'" } else { "'off'" };
+    let changes = [
+        ("default_transaction_isolation", level),
+        ("default_transaction_read_only", read_only.map(switch)),
+        ("default_transaction_deferrable", deferrable.map(switch)),
+    ];
+    changes.into_iter().fold(current.clone(), |profile, (name, value)| match value {
+        Some(value) => profile.with(name, value.into()),
+        None => profile,
+    })
 }
 
 fn execute_over_shards() -> Report {

@@ -42,6 +42,8 @@ pub struct Savepoint {
     pub name: String,
     settings: Arc<Profile>,
     prefix: usize,
+    /// Where the transaction was open.
+    present: Vec<ShardIndex>,
 }
 
 /// A transaction block.
@@ -65,6 +67,8 @@ pub struct Txn {
     pub cursors: Vec<(String, ShardIndex)>,
     /// The schema was changed in it.
     pub schema_changed: bool,
+    /// Where it has been opened: a shard of these without participant has lost what was done there.
+    joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
     writer: Option<ShardIndex>,
 }
@@ -82,6 +86,7 @@ impl Txn {
             savepoints: Vec::new(),
             cursors: Vec::new(),
             schema_changed: false,
+            joined: Vec::new(),
             decided: None,
             writer: None,
         }
@@ -94,8 +99,21 @@ impl Txn {
         if reach != Reach::Read {
             txn.writer = Some(participant.shard);
         }
-        txn.participants.push(participant);
+        txn.join(participant);
         txn
+    }
+
+    /// Takes in a backend on which it is open.
+    pub fn join(&mut self, participant: Participant) {
+        if !self.joined.contains(&participant.shard) {
+            self.joined.push(participant.shard);
+        }
+        self.participants.push(participant);
+    }
+
+    /// A backend on which it was open is gone, and its work with it: it can only be rolled back.
+    pub fn has_lost(&self) -> bool {
+        self.joined.iter().any(|shard| !self.participants.iter().any(|participant| participant.shard == *shard))
     }
 
     /// Decides whether a statement may reach these shards.
@@ -153,18 +171,23 @@ impl Txn {
 
     /// Opens a savepoint.
     pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>) {
-        self.savepoints.push(Savepoint { name: name.to_owned(), settings, prefix: self.prefix.len() });
+        self.savepoints.push(Savepoint {
+            name: name.to_owned(),
+            settings,
+            prefix: self.prefix.len(),
+            present: self.participants.iter().map(|participant| participant.shard).collect(),
+        });
         self.prefix.push(text.to_owned());
     }
 
-    /// Goes back to a savepoint: the session's settings at it.
-    pub fn rollback_to(&mut self, name: &str) -> Option<Arc<Profile>> {
+    /// Goes back to a savepoint: the session's settings at it, and where the transaction was open.
+    pub fn rollback_to(&mut self, name: &str) -> Option<(Arc<Profile>, Vec<ShardIndex>)> {
         let at = self.savepoints.iter().rposition(|savepoint| savepoint.name == name)?;
         self.savepoints.truncate(at + 1);
         let savepoint = self.savepoints.last()?;
         self.prefix.truncate(savepoint.prefix + 1);
         self.failed = false;
-        Some(savepoint.settings.clone())
+        Some((savepoint.settings.clone(), savepoint.present.clone()))
     }
 
     /// Releases a savepoint and those after it. What was set since stays.
@@ -184,9 +207,11 @@ impl Txn {
     pub fn opening(&self) -> String {
         let mut sql = self.begin.clone();
         for text in &self.prefix {
-            sql.push(';');
+            // A comment at the end of the line must not take in what follows.
+            sql.push_str("\n;");
             sql.push_str(text);
         }
+        sql.push('\n');
         sql
     }
 }

@@ -70,7 +70,7 @@ fn schema() -> Schema {
     Schema { relations: HashMap::from([(name, relation)]), ..Schema::default() }
 }
 
-fn cluster(databases: &[&str]) -> Arc<Cluster> {
+pub(in crate::admin) fn cluster(databases: &[&str]) -> Arc<Cluster> {
     let settings = Settings::parse(CONFIG, "test.toml").unwrap();
     let of = Arc::new(settings.databases[0].clone());
     let tls = ServerTls::load(&settings.server_tls).unwrap();
