@@ -8,7 +8,7 @@ use crate::{
     error::{Report, catalogue},
     pool::{Checkout, profile::Profile},
 };
-use pgring_config::ids::ShardIndex;
+use pgring_config::{ids::ShardIndex, tables::TableName};
 use std::sync::Arc;
 
 /// What a statement does with the shards it reaches.
@@ -46,6 +46,34 @@ pub struct Savepoint {
     present: Vec<ShardIndex>,
 }
 
+/// What a transaction has done to the catalog's rules for tables; rules are not part of it, so its end has to see to
+/// them.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Tables that it dropped: forgotten when it commits.
+    pub dropped: Vec<TableName>,
+    /// Tables whose rule it made: forgotten when it is rolled back.
+    pub made: Vec<TableName>,
+    /// Tables that it renamed, from → to: renamed back when it is rolled back.
+    pub renamed: Vec<(TableName, TableName)>,
+}
+
+impl Rules {
+    /// There is nothing to see to.
+    pub fn is_empty(&self) -> bool {
+        self.dropped.is_empty() && self.made.is_empty() && self.renamed.is_empty()
+    }
+}
+
+/// What is left to do when a transaction has ended.
+#[derive(Debug)]
+pub struct After {
+    /// The session's settings before it.
+    pub settings: Arc<Profile>,
+    /// Rules for tables.
+    pub rules: Rules,
+}
+
 /// A transaction block.
 #[derive(Debug)]
 pub struct Txn {
@@ -67,6 +95,8 @@ pub struct Txn {
     pub cursors: Vec<(String, ShardIndex)>,
     /// The schema was changed in it.
     pub schema_changed: bool,
+    /// What it did to the rules for tables.
+    pub rules: Rules,
     /// Where it has been opened: a shard of these without participant has lost what was done there.
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
@@ -86,6 +116,7 @@ impl Txn {
             savepoints: Vec::new(),
             cursors: Vec::new(),
             schema_changed: false,
+            rules: Rules::default(),
             joined: Vec::new(),
             decided: None,
             writer: None,
@@ -141,6 +172,11 @@ impl Txn {
             return Err(second_shard());
         }
         Ok(())
+    }
+
+    /// What is left to do when it has ended.
+    pub fn after(&mut self) -> After {
+        After { settings: self.settings.clone(), rules: std::mem::take(&mut self.rules) }
     }
 
     /// The shard for a statement that any server can answer.
