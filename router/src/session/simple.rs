@@ -167,7 +167,10 @@ impl Session {
                 }
                 _ => {}
             }
+            let before = text.get(..span.start as usize).unwrap_or_default();
+            self.client.position_offset = before.chars().count();
             let result = self.statement(inner, &mut own, None, started).await;
+            self.client.position_offset = 0;
             let failed = result.is_err() || self.txn.as_ref().is_some_and(|txn| txn.failed);
             if let Err(fault) = result {
                 self.fault(fault)?;
