@@ -274,3 +274,13 @@ async fn a_copy_whose_rows_raise_notices_goes_on() {
     drop(client);
     driven.abort();
 }
+
+#[tokio::test]
+async fn a_setting_of_pgring_is_shown_by_the_extended_protocol() {
+    let mut raw = raw().await;
+    let answer = raw.extended("SHOW pgring.max_fanout", &[], false).await;
+    assert_eq!(brief(&answer), ["1", "2", "T", "D", "C SHOW", "Z I"]);
+    let client = CLUSTER.client().await;
+    let row = client.query_one("SHOW pgring.max_fanout", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "0");
+}

@@ -180,7 +180,7 @@ pub struct Cluster {
     /// When the process began.
     pub started: Instant,
     /// TLS towards servers.
-    pub server_tls: ServerTls,
+    pub server_tls: ArcSwap<ServerTls>,
     /// TLS towards clients, if it is served.
     pub client_tls: ArcSwapOption<tls::ServerTls>,
 }
@@ -243,7 +243,7 @@ impl Cluster {
             draining: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             started: Instant::now(),
-            server_tls,
+            server_tls: ArcSwap::from_pointee(server_tls),
             client_tls: ArcSwapOption::empty(),
         }
     }

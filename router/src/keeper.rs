@@ -99,9 +99,9 @@ pub async fn open(cluster: &Cluster, database: &settings::Database) -> Result<Ar
     let home = database.home().ok_or_else(|| KeeperError::NoCatalog(name.clone()))?;
     catalog.seed(&seeds(database), home, &reference_tables(database)).await?;
     let topology = catalog.load(&overrides(database)).await?;
-    let places = places(&topology, &name, &settings, &cluster.server_tls, &[])?;
+    let tls = ServerTls::clone(&cluster.server_tls.load());
+    let places = places(&topology, &name, &settings, &tls, &[])?;
     let snapshot = Snapshot::new(topology, Schema::default(), places);
-    let tls = cluster.server_tls.clone();
     let opened = Arc::new(Database::new(Arc::new(database.clone()), &name, Some(catalog), snapshot, tls));
     let mut probes = Probes::default();
     probe(&opened, &settings, &mut probes).await;
@@ -124,7 +124,8 @@ pub fn find(cluster: &Cluster, name: &str) -> Result<Option<Arc<Database>>, Keep
     let Some((any, parts)) = listed.and_then(|any| Some((any, any.connection.as_ref()?))) else { return Ok(None) };
     let shard = ShardName::from("server");
     let parts = ConnectionParts { dbname: Some(name.to_owned()), ..parts.clone() };
-    let target = target(&parts, &settings, &cluster.server_tls);
+    let tls = ServerTls::clone(&cluster.server_tls.load());
+    let target = target(&parts, &settings, &tls);
     let topology = Topology {
         epoch: Epoch(0),
         tables_version: 0,
@@ -135,7 +136,6 @@ pub fn find(cluster: &Cluster, name: &str) -> Result<Option<Arc<Database>>, Keep
     };
     let place = Place { target: Arc::new(target), database: name.into(), expected: None };
     let snapshot = Snapshot::new(topology, Schema::default(), [place].into());
-    let tls = cluster.server_tls.clone();
     let database = Arc::new(Database::new(Arc::new(any.clone()), name, None, snapshot, tls));
     cluster.add_database(database.clone());
     Ok(Some(database))
@@ -450,6 +450,7 @@ pub async fn reload(cluster: &Arc<Cluster>) -> Result<Vec<String>, ReloadError> 
     let file = cluster.settings_file.clone().ok_or(ReloadError::NoFile)?;
     let mut new = Settings::load(&file)?;
     let client_tls = client_tls(&new.tls)?;
+    let server_tls = ServerTls::load(&new.server_tls)?;
     let old = cluster.settings.load_full();
     for key in old.needs_restart(&new) {
         tracing::warn!(key, "the new value takes effect after a restart");
@@ -464,6 +465,7 @@ pub async fn reload(cluster: &Arc<Cluster>) -> Result<Vec<String>, ReloadError> 
     new.general.workers = old.general.workers;
     let changed = changes(&old, &new);
     cluster.client_tls.store(client_tls);
+    cluster.server_tls.store(Arc::new(server_tls));
     cluster.settings.store(Arc::new(new));
     take_on_databases(cluster, &old).await;
     Ok(changed)
@@ -500,15 +502,17 @@ fn changes(old: &Settings, new: &Settings) -> Vec<String> {
 /// Opens databases that are new or changed, lets go of those that are no longer listed.
 async fn take_on_databases(cluster: &Arc<Cluster>, old: &Settings) {
     let new = cluster.settings.load_full();
-    for gone in cluster.databases() {
-        let still = new.databases.iter().any(|listed| listed.name == gone.settings.name);
-        if !still || (gone.settings.is_any() && new.database(ANY_DATABASE) != old.database(ANY_DATABASE)) {
-            cluster.remove_database(&gone.name);
+    let servers_differ = new.server_tls != old.server_tls || new.pool.connect_timeout != old.pool.connect_timeout;
+    for known in cluster.databases() {
+        let listed = new.databases.iter().find(|listed| listed.name == known.settings.name);
+        let same = listed.is_some_and(|listed| *listed == *known.settings) && !servers_differ;
+        if listed.is_none() || (known.settings.is_any() && !same) {
+            cluster.remove_database(&known.name);
         }
     }
     for listed in new.databases.iter().filter(|listed| !listed.is_any()) {
         let name = listed.name.as_str();
-        if cluster.database(name).is_some_and(|known| *known.settings == *listed) {
+        if !servers_differ && cluster.database(name).is_some_and(|known| *known.settings == *listed) {
             continue;
         }
         match open(cluster, listed).await {
@@ -532,3 +536,6 @@ pub fn is_ready(cluster: &Cluster) -> bool {
     let known = |database: &settings::Database| database.is_any() || cluster.database(database.name.as_str()).is_some();
     !cluster.draining.load(Ordering::Acquire) && settings.databases.iter().all(known)
 }
+
+#[cfg(test)]
+mod tests;

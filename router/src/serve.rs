@@ -296,12 +296,10 @@ impl Running {
     /// Takes the rest down: workers, then HTTP.
     async fn end(mut self) {
         self.ended.cancel();
-        for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take()
-                && tokio::task::spawn_blocking(move || thread.join()).await.is_err()
-            {
-                tracing::error!("a worker thread did not end");
-            }
+        let threads: Vec<_> = self.workers.iter_mut().filter_map(|worker| worker.thread.take()).collect();
+        let joined = tokio::task::spawn_blocking(|| threads.into_iter().all(|thread| thread.join().is_ok()));
+        if !matches!(timeout(GRACE, joined).await, Ok(Ok(true))) {
+            tracing::error!("a worker thread did not end as it should");
         }
         self.services.shutdown().await;
         tracing::info!("stopped");

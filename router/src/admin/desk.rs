@@ -2,6 +2,8 @@
 //! commands and to what drivers say of themselves. Never: a server of the data path.
 
 mod answer;
+
+pub use answer::encode;
 mod extended;
 mod smalltalk;
 

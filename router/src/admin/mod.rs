@@ -16,6 +16,7 @@ pub mod show;
 mod survey;
 mod time;
 
+pub use desk::encode;
 pub use fault::catalog_report;
 pub use run::{columns, fields_of, run};
 
@@ -27,6 +28,8 @@ use std::sync::Arc;
 pub mod oid {
     /// boolean
     pub const BOOL: u32 = 16;
+    /// integer
+    pub const INT4: u32 = 23;
     /// bigint
     pub const INT8: u32 = 20;
     /// text

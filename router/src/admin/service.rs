@@ -10,9 +10,16 @@ use crate::{
     cluster::{Client, Cluster, Database},
     error::{Report, catalogue},
     keeper::{self, ReloadError},
+    registry::Doing,
 };
 use pgring_config::settings::Settings;
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+/// How often it is looked who has become idle while draining.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs a command that is not about one database's placement.
 pub(super) async fn serve(cluster: &Arc<Cluster>, command: &AdminCommand, dry_run: bool) -> Result<Outcome, Report> {
@@ -108,16 +115,30 @@ async fn reload(cluster: &Arc<Cluster>, dry_run: bool) -> Result<Outcome, Report
     })
 }
 
-fn drain(cluster: &Cluster, dry_run: bool) -> Result<Outcome, Report> {
+fn drain(cluster: &Arc<Cluster>, dry_run: bool) -> Result<Outcome, Report> {
     if dry_run {
         return Ok(Outcome::would(format!("{} clients would be sent away when idle.", cluster.clients.len())));
     }
     if cluster.draining.swap(true, Ordering::AcqRel) {
         return Ok(Outcome::unchanged());
     }
-    // Sessions look at it when they are woken, and whenever they become idle.
-    cluster.clients.all().iter().for_each(|client| client.wake.notify_one());
+    tokio::spawn(send_away(Arc::downgrade(cluster)));
     Ok(Outcome::done())
+}
+
+/// Sends clients away as they become idle, until nobody is left but who uses the admin database.
+async fn send_away(cluster: Weak<Cluster>) {
+    while let Some(cluster) = cluster.upgrade() {
+        let admin = cluster.settings.load().general.admin_database.to_string();
+        let mut others = cluster.clients.all();
+        others.retain(|client| *client.database != *admin);
+        if others.is_empty() {
+            return;
+        }
+        others.iter().filter(|client| client.doing() == Doing::Idle).for_each(|client| client.kill());
+        drop(cluster);
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn shutdown(cluster: &Cluster, dry_run: bool) -> Result<Outcome, Report> {

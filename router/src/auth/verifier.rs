@@ -82,7 +82,7 @@ impl Verifiers {
         database: &str,
     ) -> Result<Option<Arc<Client>>, ControlError> {
         let Some(listed) = settings.database(database).or_else(|| settings.databases.first()) else { return Ok(None) };
-        let tls = &cluster.server_tls;
+        let tls = &*cluster.server_tls.load_full();
         if let Some(parts) = listed.connection.as_ref().filter(|_| listed.is_any()) {
             return any_server(parts, database, tls).await.map(|client| Some(Arc::new(client)));
         }

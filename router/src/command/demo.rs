@@ -15,6 +15,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{self, Write as _},
+    net::TcpListener,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -49,6 +50,8 @@ enum DemoError {
     File { what: &'static str, path: PathBuf, error: io::Error },
     #[error("the sample tables could not be made: {0}")]
     Shop(#[from] shop::ShopError),
+    #[error("port {port} cannot be used: {error}; --port and --http-port choose others, 0 a free one")]
+    Port { port: u16, error: io::Error },
     #[error("threads cannot be started: {0}")]
     Threads(io::Error),
 }
@@ -71,6 +74,10 @@ fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
     }
     if arguments.ephemeral && arguments.data.is_some() {
         return Err(DemoError::EphemeralData);
+    }
+    for port in [arguments.port, arguments.http_port] {
+        // Better said now than when every server has started.
+        drop(TcpListener::bind(("127.0.0.1", port)).map_err(|error| DemoError::Port { port, error })?);
     }
     println!("starting {} PostgreSQL servers …", usize::from(arguments.shards) * (1 + usize::from(arguments.replicas)));
     let servers = Servers::start(arguments)?;

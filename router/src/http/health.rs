@@ -41,7 +41,10 @@ struct Down {
 /// `/readyz`: 200 when clients are let in, 503 before the catalogs are known and while draining.
 pub(super) async fn ready(State(facts): State<Facts>) -> impl IntoResponse {
     let ready = keeper::is_ready(&facts.cluster);
-    let databases: Vec<Readable> = facts.cluster.databases().iter().map(|database| readable(database)).collect();
+    let databases = facts.cluster.databases();
+    // What `*` stands for is not probed.
+    let listed = databases.iter().filter(|database| database.catalog.is_some());
+    let databases: Vec<Readable> = listed.map(|database| readable(database)).collect();
     let readiness = Readiness {
         ready,
         draining: facts.cluster.draining.load(Ordering::Acquire),

@@ -5,7 +5,7 @@ use super::{Door, Seat, cancel};
 use crate::{
     admin::desk,
     auth::{self, Refusal},
-    cluster::User,
+    cluster::{Cluster, Database, User},
     error::{Report, catalogue},
     execute::frontend::Frontend,
     keeper, metrics,
@@ -126,19 +126,9 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
     let name = startup.database().to_owned();
     let mut out = BytesMut::new();
     build::authentication_ok(&mut out);
-    let is_admin = name == cluster.settings.load().general.admin_database.as_str();
-    let database = match keeper::find(cluster, &name) {
-        _ if is_admin => None,
-        Ok(Some(database)) => Some(database),
-        Ok(None) => {
-            let message = format!("database \"{name}\" does not exist");
-            let report = Report::with(catalogue::UNKNOWN_DATABASE, message).fatal();
-            return refuse(startup.stream, out, &report).await;
-        }
-        Err(error) => {
-            let report = Report::with(catalogue::INTERNAL, error.to_string()).fatal();
-            return refuse(startup.stream, out, &report).await;
-        }
+    let database = match find(cluster, &name) {
+        Ok(database) => database,
+        Err(report) => return refuse(startup.stream, out, &report.fatal()).await,
     };
     let key = secret(startup.minor);
     let me = cluster.clients.enter(Arrival {
@@ -164,6 +154,18 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
         None => desk::serve(cluster.clone(), user, me, client, &parameters, &key).await,
     }
     drop(seat);
+}
+
+/// The database of this name; None: the admin database.
+fn find(cluster: &Cluster, name: &str) -> Result<Option<Arc<Database>>, Report> {
+    if name == cluster.settings.load().general.admin_database.as_str() {
+        return Ok(None);
+    }
+    match keeper::find(cluster, name) {
+        Ok(Some(database)) => Ok(Some(database)),
+        Ok(None) => Err(Report::with(catalogue::UNKNOWN_DATABASE, format!("database \"{name}\" does not exist"))),
+        Err(error) => Err(Report::with(catalogue::INTERNAL, error.to_string())),
+    }
 }
 
 /// The secret of a cancel key: 4 bytes in protocol 3.0, 32 from 3.2 on.

@@ -589,7 +589,8 @@ impl Session {
             self.send_pending().await?;
         }
         let plan = prepared.verb.is_none().then(|| self.prepared_plan(&prepared));
-        let fields = plan.as_ref().and_then(|plan| self.own_fields(plan, &prepared));
+        let plan = plan.unwrap_or_else(|| Arc::new(Plan::local()));
+        let fields = self.own_fields(&plan, &prepared);
         let silent = prepared.verb.as_ref().is_some_and(is_silent);
         if fields.is_some() || silent {
             self.leave_segment().await?;
@@ -724,6 +725,11 @@ impl Session {
 
     async fn execute_special(&mut self, portal: &Portal, max_rows: i32, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         self.leave_segment().await?;
+        if let Some(Verb::Show(Which::Name(name))) = &portal.prepared.verb
+            && name.starts_with("pgring.")
+        {
+            return self.show_own(name, portal.describe).map(|_| ());
+        }
         if let Some(verb) = portal.prepared.verb.clone() {
             let span = portal.prepared.lexed.statements.first().copied();
             let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));

@@ -4,6 +4,7 @@
 use super::{
     End, Fault, Session,
     hold::{self, Held},
+    own,
     prepared::Prepared,
     simple::{Done, Statement, Target},
     verbs::text_field,
@@ -13,6 +14,7 @@ use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
     execute::{
+        explain::ExplainStep,
         scatter::{Scatter, ScatterError, scatter},
         splice,
     },
@@ -159,10 +161,7 @@ impl Session {
             PlanKind::ExplainRoute { analyze, statement_at } => {
                 self.explain(*analyze, *statement_at, values, execution, snapshot).await.map(|()| RouteKind::Builtin)
             }
-            PlanKind::Builtin(builtin) => {
-                let describe = execution.is_none_or(|execution| execution.describe);
-                self.builtin(builtin, values, describe).await.map(|()| RouteKind::Builtin)
-            }
+            PlanKind::Builtin(builtin) => self.builtin(builtin, values, execution).await.map(|()| RouteKind::Builtin),
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
                 Err(Report::new(catalogue::INTERNAL).detail("a plan for one server was called").into())
             }
@@ -485,6 +484,10 @@ impl Session {
                     _ => Some(Planned { key_type: None, name, rule: None }),
                 };
             }
+            if snapshot.schema.relation(&name).is_some() {
+                // IF NOT EXISTS of a local table: it stays what it is.
+                return None;
+            }
             if let Some(key) = shard_rule(created, self.rules(), topology) {
                 let rule = Some(Rule::Shard(key.clone()));
                 return Some(Planned { key_type: type_of(&key), name, rule });
@@ -511,6 +514,7 @@ impl Session {
                 }
                 Some(Rule::Reference) => {
                     catalog.reference_table(&planned.name, TableState::Ready).await.map_err(failed)?;
+                    self.txn.iter_mut().for_each(|txn| txn.rules.made.push(planned.name.clone()));
                 }
                 Some(Rule::Shard(key)) => {
                     let rule = ShardTable {
@@ -523,65 +527,31 @@ impl Session {
                         state: TableState::Ready,
                     };
                     catalog.shard_table(&rule).await.map_err(failed)?;
+                    self.txn.iter_mut().for_each(|txn| txn.rules.made.push(planned.name.clone()));
                 }
             }
             changed = true;
+            self.txn.iter_mut().for_each(|txn| txn.rules.dropped.retain(|name| *name != planned.name));
         }
-        let drops = ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some());
-        match &mut self.txn {
-            Some(txn) => {
-                txn.drops.retain(|name| !ddl.creates.iter().any(|created| created.name == *name));
-                txn.drops.extend(drops.cloned());
-            }
-            None => {
-                for name in drops {
+        for name in ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some()) {
+            match &mut self.txn {
+                // Until it commits the table may come back.
+                Some(txn) => txn.rules.dropped.push(name.clone()),
+                None => {
                     catalog.forget_table(name).await.map_err(failed)?;
                     changed = true;
                 }
             }
         }
-        for (from, to) in &ddl.renames {
-            if snapshot.topology.table(from).is_some() {
-                catalog.rename_table(from, to).await.map_err(failed)?;
-                self.txn.iter_mut().for_each(|txn| txn.renames.push((from.clone(), to.clone())));
-                changed = true;
-            }
+        for (from, to) in ddl.renames.iter().filter(|(from, _)| snapshot.topology.table(from).is_some()) {
+            catalog.rename_table(from, to).await.map_err(failed)?;
+            self.txn.iter_mut().for_each(|txn| txn.rules.renamed.push((from.clone(), to.clone())));
+            changed = true;
         }
         if changed {
             keeper::refresh_topology(&self.database, &self.cluster).await.ok();
         }
         Ok(())
-    }
-
-    /// What an ended transaction means for tables that it made, dropped or renamed.
-    pub(super) async fn settle_tables(
-        &mut self,
-        drops: &[TableName],
-        renames: &[(TableName, TableName)],
-        temps: usize,
-        kept: bool,
-    ) {
-        if !kept {
-            self.temp_tables.truncate(temps);
-        }
-        if drops.is_empty() && renames.is_empty() {
-            return;
-        }
-        let Some(catalog) = self.database.catalog.clone() else { return };
-        let mut failed = None;
-        if kept {
-            for name in drops {
-                failed = catalog.forget_table(name).await.err().or(failed);
-            }
-        } else {
-            for (from, to) in renames.iter().rev() {
-                failed = catalog.rename_table(to, from).await.err().or(failed);
-            }
-        }
-        if let Some(error) = failed {
-            tracing::warn!(database = %self.database.name, %error, "the rules of dropped or renamed tables could not be written");
-        }
-        keeper::refresh_topology(&self.database, &self.cluster).await.ok();
     }
 
     /// The schema has changed: this router reads it anew before it goes on, the others are told.
@@ -595,22 +565,30 @@ impl Session {
     }
 
     /// A statement that pgring answers itself.
-    async fn builtin(&mut self, builtin: &Builtin, values: &Values<'_>, describe: bool) -> Result<(), Fault> {
-        match builtin {
-            Builtin::Select(columns) => self.select_builtin(columns, values, describe),
-            Builtin::Admin(text) => self.admin_call(text, values, describe, true).await,
-            Builtin::Show(text) => self.admin_call(text, values, describe, false).await,
-        }
-    }
-
-    fn select_builtin(&mut self, columns: &[BuiltinColumn], values: &Values<'_>, describe: bool) -> Result<(), Fault> {
-        let row: Vec<Option<String>> =
-            columns.iter().map(|column| self.builtin_call(&column.call, values)).collect::<Result<_, _>>()?;
-        if describe {
-            build::row_description(&mut self.client.out, &builtin_fields(columns));
-        }
-        build::data_row(&mut self.client.out, row.iter().map(|value| value.as_deref().map(str::as_bytes)));
-        build::command_complete(&mut self.client.out, "SELECT 1");
+    async fn builtin(
+        &mut self,
+        builtin: &Builtin,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+    ) -> Result<(), Fault> {
+        let (fields, rows, tag) = match builtin {
+            Builtin::Select(columns) => {
+                let row = columns.iter().map(|column| self.builtin_call(&column.call, values));
+                (builtin_fields(columns), vec![row.collect::<Result<_, _>>()?], "SELECT 1".to_owned())
+            }
+            Builtin::Admin(text) => {
+                let table = self.admin_call(text, values, true).await?;
+                (table.fields(), table.rows, "CALL".to_owned())
+            }
+            Builtin::Show(text) => {
+                let table = self.admin_call(text, values, false).await?;
+                let tag = format!("SELECT {}", table.rows.len());
+                (table.fields(), table.rows, tag)
+            }
+        };
+        let formats = execution.map_or(&[][..], |execution| execution.result_formats);
+        own::answer(&mut self.client.out, fields, &rows, formats, execution.is_none_or(|execution| execution.describe));
+        build::command_complete(&mut self.client.out, &tag);
         Ok(())
     }
 
@@ -664,9 +642,8 @@ impl Session {
         &mut self,
         text: &AdminText,
         values: &Values<'_>,
-        describe: bool,
         is_call: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<admin::Table, Fault> {
         let Some(Some(text)) = values.text_of(&text.0) else {
             return Err(Report::with(catalogue::ADMIN_SYNTAX, "an admin command is one text, not NULL").into());
         };
@@ -676,16 +653,7 @@ impl Session {
             database: Some(self.database.clone()),
             in_transaction: self.txn.is_some(),
         };
-        let table = admin::run(&self.cluster, &caller, &text).await?;
-        if describe {
-            build::row_description(&mut self.client.out, &table.fields());
-        }
-        for row in &table.rows {
-            build::data_row(&mut self.client.out, row.iter().map(|value| value.as_deref().map(str::as_bytes)));
-        }
-        let tag = if is_call { "CALL".to_owned() } else { format!("SELECT {}", table.rows.len()) };
-        build::command_complete(&mut self.client.out, &tag);
-        Ok(())
+        Ok(admin::run(&self.cluster, &caller, &text).await?)
     }
 
     /// EXPLAIN (ROUTE).
@@ -716,20 +684,28 @@ impl Session {
         } else {
             crate::execute::explain::steps(&plan, &values, &snapshot.topology)?
         };
-        if execution.is_none_or(|execution| execution.describe) {
-            build::row_description(&mut self.client.out, &explain_fields());
-        }
-        for (nth, step) in steps.iter().enumerate() {
-            let number = (nth + 1).to_string();
-            let row = [&number, step.kind, &step.shards, &step.sql, &step.why];
-            build::data_row(&mut self.client.out, row.map(|value| Some(value.as_bytes())));
-        }
+        let numbered = steps.into_iter().enumerate();
+        let row = |(nth, step): (usize, ExplainStep)| {
+            vec![(nth + 1).to_string(), step.kind.to_owned(), step.shards, step.sql, step.why]
+                .into_iter()
+                .map(Some)
+                .collect()
+        };
+        let rows: Vec<Vec<Option<String>>> = numbered.map(row).collect();
+        let formats = execution.map_or(&[][..], |execution| execution.result_formats);
+        let describe = execution.is_none_or(|execution| execution.describe);
+        own::answer(&mut self.client.out, explain_fields(), &rows, formats, describe);
         build::command_complete(&mut self.client.out, "EXPLAIN");
         Ok(())
     }
 
     /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
     pub(super) fn own_fields(&self, plan: &Plan, prepared: &Prepared) -> Option<Vec<Field>> {
+        if let Some(crate::sql::verb::Verb::Show(crate::sql::verb::Which::Name(name))) = &prepared.verb
+            && name.starts_with("pgring.")
+        {
+            return Some(vec![text_field(name)]);
+        }
         match &plan.kind {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),

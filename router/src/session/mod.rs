@@ -6,6 +6,7 @@
 mod batch;
 mod calls;
 mod hold;
+mod own;
 pub mod prepared;
 mod settings;
 mod simple;

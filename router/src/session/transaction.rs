@@ -9,13 +9,13 @@ use super::{
 use crate::{
     error::{Report, catalogue},
     execute::relay::{Answer, Ending},
+    keeper,
     pool::conn::ConnError,
     sql::verb::{Isolation, Verb, first_word},
-    txn::{Participant, Reach, Txn},
+    txn::{After, Participant, Reach, Rules, Txn},
 };
-use pgring_config::ids::ShardIndex;
+use pgring_config::{error::CatalogError, ids::ShardIndex};
 use pgring_protocol::message::build;
-use std::sync::Arc;
 
 impl Session {
     /// Decides whether the transaction, if there is one, may reach these shards.
@@ -84,10 +84,9 @@ impl Session {
             return Ok(Done::Open);
         };
         let rollback_in_fact = rollback || txn.failed;
-        let settings = txn.settings.clone();
         let next = chain.then(|| (txn.begin.clone(), txn.one_snapshot));
         let result = if txn.participants.is_empty() {
-            self.after_end(&settings, rollback_in_fact);
+            self.after_end(txn.after(), rollback_in_fact).await;
             build::command_complete(&mut self.client.out, if rollback_in_fact { "ROLLBACK" } else { "COMMIT" });
             Ok(())
         } else if rollback_in_fact {
@@ -128,8 +127,10 @@ impl Session {
             Ok(answer) => answer,
             Err(Fault::Report(report)) if report.entry == catalogue::BACKEND_LOST && commits => {
                 // It may have been committed: nothing is left to be rolled back.
-                if let Some(txn) = self.txn.take() {
-                    self.after_end(&txn.settings, true);
+                if let Some(mut txn) = self.txn.take() {
+                    // A rule too many does no harm, one that is missing would.
+                    txn.rules = Rules::default();
+                    self.after_end(txn.after(), true).await;
                 }
                 return Err(Report::new(catalogue::OUTCOME_UNKNOWN).detail(report.detail).into());
             }
@@ -137,8 +138,7 @@ impl Session {
         };
         if chain && let Some(mut txn) = self.txn.take() {
             let rolled_back = answer.ending == Some(Ending::Rollback);
-            self.after_end(&txn.settings, rolled_back);
-            self.settle_tables(&txn.drops, &txn.renames, txn.temps, !rolled_back).await;
+            self.after_end(txn.after(), rolled_back).await;
             for participant in &mut txn.participants {
                 let conn = participant.checkout.conn();
                 if rolled_back {
@@ -161,9 +161,8 @@ impl Session {
 
     /// Ends the transaction on every participant; the first one's answer is the client's.
     async fn end_everywhere(&mut self, mut txn: Txn, text: &str, ending: Ending) -> Result<(), Fault> {
-        let settings = txn.settings.clone();
+        let after = txn.after();
         let schema_changed = txn.schema_changed;
-        let (drops, renames, temps) = (std::mem::take(&mut txn.drops), std::mem::take(&mut txn.renames), txn.temps);
         let mut participants = std::mem::take(&mut txn.participants).into_iter();
         let Some(mut first) = participants.next() else { return Ok(()) };
         self.me.begin_work(first.checkout.conn().cancel.clone());
@@ -182,8 +181,7 @@ impl Session {
                 if let Fault::Told = fault {
                     self.restore(first, Ending::Rollback);
                 }
-                self.after_end(&settings, true);
-                self.settle_tables(&drops, &renames, temps, false).await;
+                self.after_end(after, true).await;
                 return Err(fault);
             }
         };
@@ -197,8 +195,7 @@ impl Session {
                 unfinished.push((shard, error));
             }
         }
-        self.after_end(&settings, ended == Ending::Rollback);
-        self.settle_tables(&drops, &renames, temps, ended == Ending::Commit).await;
+        self.after_end(after, ended == Ending::Rollback).await;
         if schema_changed {
             self.schema_changed().await;
         }
@@ -251,19 +248,44 @@ impl Session {
         self.let_go(held, b'I', Reach::Nothing);
     }
 
-    fn after_end(&mut self, settings: &Arc<crate::pool::profile::Profile>, rollback: bool) {
-        if rollback {
-            self.settings.current = settings.clone();
+    /// Sees to what a transaction left to its end.
+    async fn after_end(&mut self, after: After, rolled_back: bool) {
+        if rolled_back {
+            self.settings.current = after.settings;
+            self.temp_tables.truncate(after.temps);
         }
+        if after.rules.is_empty() {
+            return;
+        }
+        if let Err(error) = self.settle_rules(&after.rules, rolled_back).await {
+            tracing::error!(database = %self.database.name, %error, "rules for tables could not be brought up to date");
+        }
+        keeper::refresh_topology(&self.database, &self.cluster).await.ok();
+    }
+
+    async fn settle_rules(&self, rules: &Rules, rolled_back: bool) -> Result<(), CatalogError> {
+        let Some(catalog) = &self.database.catalog else { return Ok(()) };
+        if !rolled_back {
+            for name in &rules.dropped {
+                catalog.forget_table(name).await?;
+            }
+            return Ok(());
+        }
+        for name in &rules.made {
+            catalog.forget_table(name).await?;
+        }
+        for (from, to) in rules.renamed.iter().rev() {
+            catalog.rename_table(to, from).await?;
+        }
+        Ok(())
     }
 
     /// A transaction that one backend has ended by itself (its only participant): what the session goes back to.
-    pub(super) async fn end_txn(&mut self, txn: Txn, ending: Ending) {
-        self.after_end(&txn.settings.clone(), ending == Ending::Rollback);
+    pub(super) async fn end_txn(&mut self, mut txn: Txn, ending: Ending) {
+        self.after_end(txn.after(), ending == Ending::Rollback).await;
         for participant in txn.participants {
             self.end_participant(participant, ending).await.ok();
         }
-        self.settle_tables(&txn.drops, &txn.renames, txn.temps, ending == Ending::Commit).await;
         if txn.schema_changed {
             self.schema_changed().await;
         }
@@ -275,8 +297,7 @@ impl Session {
         for participant in participants {
             self.end_participant(participant, Ending::Rollback).await.ok();
         }
-        self.after_end(&txn.settings, true);
-        self.settle_tables(&txn.drops, &txn.renames, txn.temps, false).await;
+        self.after_end(txn.after(), true).await;
     }
 
     /// Commits the implicit transaction of a simple query; only its failure is told.

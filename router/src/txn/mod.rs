@@ -48,6 +48,36 @@ pub struct Savepoint {
     pub temps: usize,
 }
 
+/// What a transaction has done to the catalog's rules for tables; rules are not part of it, so its end has to see to
+/// them.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Tables that it dropped: forgotten when it commits.
+    pub dropped: Vec<TableName>,
+    /// Tables whose rule it made: forgotten when it is rolled back.
+    pub made: Vec<TableName>,
+    /// Tables that it renamed, from → to: renamed back when it is rolled back.
+    pub renamed: Vec<(TableName, TableName)>,
+}
+
+impl Rules {
+    /// There is nothing to see to.
+    pub fn is_empty(&self) -> bool {
+        self.dropped.is_empty() && self.made.is_empty() && self.renamed.is_empty()
+    }
+}
+
+/// What is left to do when a transaction has ended.
+#[derive(Debug)]
+pub struct After {
+    /// The session's settings before it.
+    pub settings: Arc<Profile>,
+    /// Rules for tables.
+    pub rules: Rules,
+    /// Number of the session's temporary tables that are left when it was rolled back.
+    pub temps: usize,
+}
+
 /// A transaction block.
 #[derive(Debug)]
 pub struct Txn {
@@ -69,12 +99,10 @@ pub struct Txn {
     pub cursors: Vec<(String, ShardIndex)>,
     /// The schema was changed in it.
     pub schema_changed: bool,
+    /// What it did to the rules for tables.
+    pub rules: Rules,
     /// Number of the session's temporary tables when it made its first; they go when it is rolled back.
     pub temps: usize,
-    /// Tables it dropped: their rules are forgotten when it has committed.
-    pub drops: Vec<TableName>,
-    /// Tables it renamed: their rules go back when it is rolled back.
-    pub renames: Vec<(TableName, TableName)>,
     /// Where it has been opened: a shard of these without participant has lost what was done there.
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
@@ -94,9 +122,8 @@ impl Txn {
             savepoints: Vec::new(),
             cursors: Vec::new(),
             schema_changed: false,
+            rules: Rules::default(),
             temps: usize::MAX,
-            drops: Vec::new(),
-            renames: Vec::new(),
             joined: Vec::new(),
             decided: None,
             writer: None,
@@ -152,6 +179,11 @@ impl Txn {
             return Err(second_shard());
         }
         Ok(())
+    }
+
+    /// What is left to do when it has ended.
+    pub fn after(&mut self) -> After {
+        After { settings: self.settings.clone(), rules: std::mem::take(&mut self.rules), temps: self.temps }
     }
 
     /// The shard for a statement that any server can answer.

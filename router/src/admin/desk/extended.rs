@@ -168,7 +168,7 @@ impl Desk {
             let values: Vec<Option<Vec<u8>>> = row
                 .iter()
                 .zip(portal.prepared.columns.iter().zip(&portal.formats))
-                .map(|(value, (column, format))| value.as_deref().map(|value| encode(column, value, *format)))
+                .map(|(value, (column, format))| value.as_deref().map(|value| encode(column.type_oid, value, *format)))
                 .collect();
             build::data_row(&mut self.client.out, values.iter().map(Option::as_deref));
         }

@@ -53,7 +53,8 @@ pub(super) fn answer(text: &str, user: &str, settings: &Settings, pid: i32) -> O
 pub(super) fn show_function(text: &str) -> Option<String> {
     let mut words = Words::new(text);
     let is_call = words.word("CALL");
-    if !is_call && !(words.word("SELECT") && words.symbol('*') && words.word("FROM")) {
+    let is_select = !is_call && words.word("SELECT") && words.symbol('*') && words.word("FROM");
+    if !is_call && !is_select {
         return None;
     }
     let function = if is_call { "ADMIN" } else { "SHOW" };

@@ -72,7 +72,7 @@ async fn an_error_ends_a_batch_and_not_the_session() {
     assert_eq!(code(&client.prepare("SHOW NONSENSE WORDS").await.unwrap_err()), "42601");
     assert_eq!(code(&client.prepare("SHOW VERSION; SHOW STATS").await.unwrap_err()), "42601");
     assert_eq!(code(&client.query("DRAIN SHARD s9 DRY RUN", &[]).await.unwrap_err()), "42704");
-    assert_eq!(client.query("SHOW RING", &[]).await.unwrap().is_empty(), false);
+    assert!(!client.query("SHOW RING", &[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -142,3 +142,21 @@ fn follow(file: &Path, port: u16) -> Result<(), LocalError> {
     let text: String = text.lines().map(|each| line(each) + "\n").collect();
     fs::write(file, text).map_err(|source| LocalError::Io { what: "cannot write", path: file.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_replica_is_told_its_primarys_new_port() {
+        let file = std::env::temp_dir().join(format!("pgring-follow-{}.conf", std::process::id()));
+        let text = "# by hand\nprimary_conninfo = 'user=postgres host=127.0.0.1 port=5432 sslmode=prefer'\nport = 1\n";
+        fs::write(&file, text).unwrap();
+        follow(&file, 6000).unwrap();
+        let written = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(written, text.replace("port=5432", "port=6000"));
+        follow(&file, 6000).unwrap();
+        assert!(!file.exists(), "a replica that was not made yet has no file");
+    }
+}

@@ -98,7 +98,7 @@ pub(super) async fn make(
     let mut loads = JoinSet::new();
     for (shard, ids) in servers.shards().iter().zip(parts) {
         let connection = shard.primary.connection_string(DATABASE);
-        let tls = cluster.server_tls.clone();
+        let tls = cluster.server_tls.load_full();
         loads.spawn(async move { load(&control::connect(&connection, DATABASE, &tls).await?, &ids).await });
     }
     while let Some(loaded) = loads.join_next().await {
