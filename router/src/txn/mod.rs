@@ -74,7 +74,7 @@ pub struct After {
     pub settings: Arc<Profile>,
     /// Rules for tables.
     pub rules: Rules,
-    /// Number of the session's temporary tables that are left when it was rolled back.
+    /// Number of the session's temporary tables before it made any.
     pub temps: usize,
 }
 
