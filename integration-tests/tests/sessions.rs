@@ -248,3 +248,39 @@ async fn one_snapshot_is_not_taken_shard_by_shard() {
         assert_eq!(answer, ["E 25006", "Z I"]);
     }
 }
+
+#[tokio::test]
+async fn a_copy_whose_rows_raise_notices_goes_on() {
+    let mut raw = raw().await;
+    raw.query("CREATE TABLE noisy (note text)").await;
+    raw.query(
+        "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE NOTICE '%', repeat('x', 3000); RETURN NEW; END $$",
+    )
+    .await;
+    let made = "CREATE TRIGGER shout BEFORE INSERT ON noisy FOR EACH ROW EXECUTE FUNCTION shout()";
+    assert_eq!(brief(&raw.query(made).await), ["C CREATE TRIGGER", "Z I"]);
+    let (client, connection) =
+        tokio_postgres::connect(&CLUSTER.connection_string(DATABASE), tokio_postgres::NoTls).await.unwrap();
+    let driven = tokio::spawn(connection);
+    let sink = client.copy_in("COPY noisy FROM STDIN").await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    let rows = bytes::Bytes::from(format!("{}\n", "y".repeat(999)).repeat(10_000));
+    let copied = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+        futures_util::SinkExt::send(&mut sink, rows).await.unwrap();
+        sink.finish().await.unwrap()
+    });
+    assert_eq!(copied.await.expect("no side waits for the other"), 10_000);
+    drop(client);
+    driven.abort();
+}
+
+#[tokio::test]
+async fn a_setting_of_pgring_is_shown_by_the_extended_protocol() {
+    let mut raw = raw().await;
+    let answer = raw.extended("SHOW pgring.max_fanout", &[], false).await;
+    assert_eq!(brief(&answer), ["1", "2", "T", "D", "C SHOW", "Z I"]);
+    let client = CLUSTER.client().await;
+    let row = client.query_one("SHOW pgring.max_fanout", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "0");
+}

@@ -12,7 +12,8 @@ use pgring_protocol::{
     frame,
     message::{build, notice::Fields, result},
 };
-use std::{collections::VecDeque, io};
+use std::{collections::VecDeque, io, pin::pin};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What the next answer of the backend belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,9 @@ impl From<io::Error> for RelayError {
         Self::Client(FrontendError::Gone(error))
     }
 }
+
+/// Notices that come during a COPY are passed on when they are as many bytes.
+const NOTICES: usize = 64 * 1024;
 
 struct Relay<'a> {
     client: &'a mut Frontend,
@@ -406,6 +410,11 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
         }
         let data = relay.client.inbuf.split_to(sent);
         relay.send(&data, began).await?;
+        if relay.conn.buf.len() > NOTICES && !has_error(&relay.conn.buf) {
+            let (passed, to) = relay.scan()?;
+            relay.client.pass(&relay.conn.buf[passed..to]).await?;
+            relay.conn.buf.advance(to);
+        }
         // A message of which the server has a part is finished first: else it would take what comes next for the rest.
         if ended || (refused && left == 0) {
             return Ok(());
@@ -426,7 +435,21 @@ impl Relay<'_> {
         if data.is_empty() {
             return Ok(());
         }
-        self.conn.send(data).await.map_err(|e| RelayError::Backend { source: e.into(), began })
+        let (mut reader, mut writer) = tokio::io::split(&mut self.conn.stream);
+        let mut write = pin!(writer.write_all(data));
+        let sent = loop {
+            // A server that speaks meanwhile (notices of triggers) may not read on before it is heard.
+            tokio::select! {
+                biased;
+                written = &mut write => break written,
+                read = reader.read_buf(&mut self.conn.buf) => match read {
+                    Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(_) => {}
+                    Err(error) => break Err(error),
+                },
+            }
+        };
+        sent.map_err(|e| RelayError::Backend { source: e.into(), began })
     }
 }
 

@@ -188,7 +188,15 @@ async fn row(client: &mut Frontend, conn: &mut Conn) -> Result<Option<Bytes>, Sc
 /// What may come between: notices go to the client, an error is the statement's.
 fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> Result<(), ScatterError> {
     match kind {
-        b'E' => return Err(ScatterError::Server(Box::new(Fields::parse(body).map_err(broken)?))),
+        b'E' => {
+            let mut fields = Fields::parse(body).map_err(broken)?;
+            if matches!(fields.get(b'V').or(fields.get(b'S')), Some("FATAL" | "PANIC")) {
+                // It ends that backend, not the client's session.
+                fields.set(b'S', "ERROR");
+                fields.set(b'V', "ERROR");
+            }
+            return Err(ScatterError::Server(Box::new(fields)));
+        }
         b'N' => {
             if let Ok(fields) = Fields::parse(body) {
                 build::notice(&mut client.out, &fields);

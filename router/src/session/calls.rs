@@ -566,6 +566,7 @@ impl Session {
         }
         Ok(())
     }
+
     /// The schema has changed: this router reads it anew before it goes on, the others are told.
     pub(super) async fn schema_changed(&mut self) {
         if let Err(error) = keeper::refresh_schema(&self.database).await {
@@ -713,6 +714,11 @@ impl Session {
 
     /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
     pub(super) fn own_fields(&self, plan: &Plan, prepared: &Prepared) -> Option<Vec<Field>> {
+        if let Some(crate::sql::verb::Verb::Show(crate::sql::verb::Which::Name(name))) = &prepared.verb
+            && name.starts_with("pgring.")
+        {
+            return Some(vec![text_field(name)]);
+        }
         match &plan.kind {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
             PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),

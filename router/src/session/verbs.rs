@@ -285,6 +285,7 @@ impl Session {
         Ok(())
     }
 
+    /// SHOW of a setting of pgring's own; `describe`: with the description of its column.
     pub(super) fn show_own(&mut self, name: &str, describe: bool) -> Result<Done, Fault> {
         let value = self.settings.pgring(name.trim_start_matches("pgring."))?.to_owned();
         if describe {
