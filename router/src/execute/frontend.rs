@@ -33,12 +33,14 @@ pub struct Frontend {
     pub inbuf: BytesMut,
     /// Bytes that are ready to go.
     pub out: BytesMut,
+    /// Characters of the client's message before the statement that runs: added to positions in its errors.
+    pub position_offset: usize,
 }
 
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, out: BytesMut::new() }
+        Self { stream, inbuf, out: BytesMut::new(), position_offset: 0 }
     }
 
     /// A whole message that is already here: its kind and the whole frame.

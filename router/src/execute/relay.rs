@@ -116,6 +116,8 @@ struct Relay<'a> {
     began: bool,
     fatal: bool,
     copy: bool,
+    /// An error whose position was moved.
+    moved: Option<Fields>,
 }
 
 /// Passes a backend's answers to the client until `script` is worked off.
@@ -137,6 +139,7 @@ pub async fn relay(
         began: false,
         fatal: false,
         copy: false,
+        moved: None,
     };
     loop {
         let (passed, to) = relay.scan()?;
@@ -199,6 +202,9 @@ impl Relay<'_> {
                 at = end;
             } else {
                 self.client.out.extend_from_slice(&self.conn.buf[from..at]);
+                if let Some(fields) = self.moved.take() {
+                    build::error(&mut self.client.out, &fields);
+                }
                 at = end;
                 from = end;
             }
@@ -304,7 +310,8 @@ impl Relay<'_> {
 
     fn error(&mut self, from: usize, to: usize) -> bool {
         self.failed = true;
-        if let Ok(fields) = Fields::parse(&self.conn.buf[from..to]) {
+        let mut shown = true;
+        if let Ok(mut fields) = Fields::parse(&self.conn.buf[from..to]) {
             let code = fields.get(b'C').unwrap_or("XX000");
             self.answer.error.get_or_insert_with(|| {
                 let mut sqlstate = *b"XX000";
@@ -314,6 +321,12 @@ impl Relay<'_> {
             self.answer.error_message = fields.get(b'M').map(str::to_owned);
             let severity = fields.get(b'V').or(fields.get(b'S'));
             self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
+            let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
+            if let Some(position) = position.filter(|_| self.client.position_offset > 0) {
+                fields.set(b'P', (position + self.client.position_offset).to_string());
+                self.moved = Some(fields);
+                shown = false;
+            }
         }
         if let Some(Expect::Parse { id: Some(id), .. }) = self.script.front() {
             self.answer.unparsed.push(*id);
@@ -321,7 +334,7 @@ impl Relay<'_> {
         if !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
             self.script.pop_front();
         }
-        true
+        shown
     }
 
     fn ready(&mut self, status: u8) -> bool {

@@ -29,6 +29,8 @@ pub struct Scatter<'a> {
     pub bounds: Bounds,
     /// The client gets a RowDescription.
     pub describe: bool,
+    /// The client asked for no more than so many rows: after as many the portal is suspended.
+    pub suspend_at: Option<u64>,
 }
 
 /// Why a scattered statement failed.
@@ -119,7 +121,11 @@ pub async fn scatter(
     } else {
         streamed(client, conns, merger).await?
     };
-    build::command_complete(&mut client.out, format!("SELECT {rows}"));
+    if scatter.suspend_at == Some(rows) {
+        build::portal_suspended(&mut client.out);
+    } else {
+        build::command_complete(&mut client.out, format!("SELECT {rows}"));
+    }
     Ok(rows)
 }
 
@@ -173,7 +179,7 @@ async fn row(client: &mut Frontend, conn: &mut Conn) -> Result<Option<Bytes>, Sc
         let (kind, body) = conn.frame().await?;
         match kind {
             b'D' => return Ok(Some(body.freeze())),
-            b'C' => return Ok(None),
+            b'C' | b's' => return Ok(None),
             _ => aside(client, conn, kind, &body)?,
         }
     }

@@ -6,25 +6,78 @@ use crate::{
     plan::{Piece, Splice},
     sql::fingerprint::Lexed,
 };
+use pgring_protocol::message::notice::Fields;
+
+/// A run of the client's own bytes in a spliced text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Where it begins in the spliced text.
+    at: usize,
+    /// Where it begins in the client's text.
+    from: usize,
+    /// Bytes.
+    len: usize,
+}
 
 /// The text with the splices (in order of their place) applied.
 pub fn apply(text: &[u8], lexed: &Lexed, splices: &[Splice]) -> Vec<u8> {
+    apply_with_origins(text, lexed, splices).0
+}
+
+/// As [`apply`], with the places that the client's own bytes came from.
+pub fn apply_with_origins(text: &[u8], lexed: &Lexed, splices: &[Splice]) -> (Vec<u8>, Vec<Origin>) {
     let mut out = Vec::with_capacity(text.len() + 64);
+    let mut origins = Vec::new();
+    let mut own = |out: &mut Vec<u8>, from: usize, to: usize| {
+        let bytes = text.get(from..to).unwrap_or(&[]);
+        origins.push(Origin { at: out.len(), from, len: bytes.len() });
+        out.extend_from_slice(bytes);
+    };
     let mut at = 0;
-    let span = |from: u32, to: u32| text.get(lexed.text_at(from)..lexed.text_at(to)).unwrap_or(&[]);
     for splice in splices {
-        let start = lexed.text_at(splice.start);
-        out.extend_from_slice(text.get(at..start).unwrap_or(&[]));
+        own(&mut out, at, lexed.text_at(splice.start));
         for piece in &splice.with {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Span(from, to) => out.extend_from_slice(span(*from, *to)),
+                Piece::Span(from, to) => own(&mut out, lexed.text_at(*from), lexed.text_at(*to)),
             }
         }
         at = lexed.text_at(splice.end);
     }
-    out.extend_from_slice(text.get(at..).unwrap_or(&[]));
-    out
+    own(&mut out, at, text.len());
+    (out, origins)
+}
+
+/// Brings positions in errors about a spliced text back to the client's text.
+#[derive(Clone, Copy, Debug)]
+pub struct Positions<'a> {
+    /// The client's text.
+    pub client: &'a [u8],
+    /// What the servers got.
+    pub sent: &'a [u8],
+    /// Where its parts came from.
+    pub origins: &'a [Origin],
+}
+
+impl Positions<'_> {
+    /// Corrects an error's position, or takes it away where the client's text has no such place.
+    pub fn correct(&self, fields: &mut Fields) {
+        let Some(position) = fields.get(b'P').and_then(|position| position.parse::<usize>().ok()) else { return };
+        match self.of(position) {
+            Some(position) => fields.set(b'P', position.to_string()),
+            None => fields.remove(b'P'),
+        };
+    }
+
+    /// The place (in characters from 1) in the client's text of a place in what was sent.
+    fn of(&self, position: usize) -> Option<usize> {
+        let sent = std::str::from_utf8(self.sent).ok()?;
+        let byte = sent.char_indices().nth(position.checked_sub(1)?)?.0;
+        // Where the client's text stands twice, the last is the one it wrote there.
+        let origin = self.origins.iter().rev().find(|run| (run.at..run.at + run.len).contains(&byte))?;
+        let before = self.client.get(..origin.from + (byte - origin.at))?;
+        Some(std::str::from_utf8(before).ok()?.chars().count() + 1)
+    }
 }
 
 /// The body of a Bind after the statement's name, with the result formats that the shards' columns need so that the

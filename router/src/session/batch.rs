@@ -7,6 +7,7 @@ use super::{
     hold::{self, Held},
     prepared::{Declared, Prepared},
     simple::Target,
+    verbs::text_field,
 };
 use crate::{
     cluster::Snapshot,
@@ -27,6 +28,7 @@ use pgring_config::ids::ShardIndex;
 use pgring_protocol::message::{
     build,
     extended::{self, Bind, Close, Describe, Execute, Parse},
+    result::Field,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -68,6 +70,8 @@ struct Segment {
     /// The unnamed statement that this backend has.
     unnamed: Option<Arc<Prepared>>,
     route: RouteKind,
+    /// Number of the session's temporary tables before it.
+    temps: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +83,8 @@ struct Portal {
     place: Place,
     /// Its rows are to be described with its execution.
     describe: bool,
+    /// Rows over several shards were let go after a row limit.
+    suspended: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +155,11 @@ impl Session {
         if told { Ok(()) } else { self.ready().await }
     }
 
+    /// A new transaction has no portals.
+    pub(super) fn forget_portals(&mut self) {
+        self.batch.portals.clear();
+    }
+
     /// Flush: what is asked so far is answered.
     async fn flush_batch(&mut self) -> Result<(), End> {
         if self.batch.skipping {
@@ -175,10 +186,10 @@ impl Session {
 
     /// Works off the messages that wait.
     async fn work(&mut self) -> Result<(), End> {
+        self.me.set_doing(Doing::Active);
         if self.batch.segment.is_none() {
             self.wait_while_paused().await;
         }
-        self.me.set_doing(Doing::Active);
         self.batch.started.get_or_insert_with(Instant::now);
         self.batch.bytes = 0;
         while let Some((kind, body)) = self.batch.waiting.pop_front() {
@@ -225,7 +236,9 @@ impl Session {
         }
         self.answer_so_far().await?;
         // Without a Sync the server rolls its implicit transaction back when the connection goes.
-        self.batch.segment = None;
+        if let Some(segment) = self.batch.segment.take() {
+            self.temp_tables.truncate(segment.temps);
+        }
         self.me.end_work();
         Ok(())
     }
@@ -260,6 +273,13 @@ impl Session {
     /// Sends a Parse for which no Bind has shown the way: to where the batch is, else to any server.
     async fn send_pending(&mut self) -> Result<(), Fault> {
         let Some((_, prepared)) = self.batch.pending.clone() else { return Ok(()) };
+        if self.fields_if_own(&prepared).is_some() {
+            // No server knows what pgring itself answers.
+            self.leave_segment().await?;
+            build::parse_complete(&mut self.client.out);
+            self.batch.pending = None;
+            return Ok(());
+        }
         self.segment_anywhere().await?;
         self.add_parse(&prepared, false).await?;
         self.batch.pending = None;
@@ -328,6 +348,7 @@ impl Session {
             executed: false,
             unnamed: None,
             route: RouteKind::Local,
+            temps: self.temp_tables.len(),
         };
         if let Some(opening) = segment.held.opening.take() {
             build::query(&mut segment.out, opening.as_bytes());
@@ -415,7 +436,7 @@ impl Session {
         };
         let (plan, place) = self.place(&prepared, &values, &snapshot)?;
         let rest = body.slice_ref(bind.rest);
-        let portal = Portal { prepared: prepared.clone(), plan, rest, place, describe: false };
+        let portal = Portal { prepared: prepared.clone(), plan, rest, place, describe: false, suspended: false };
         match place {
             Place::Server { shard, reach, apart } => {
                 self.segment(shard, reach, apart, &snapshot).await?;
@@ -578,8 +599,7 @@ impl Session {
         if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *describe.name) {
             self.send_pending().await?;
         }
-        let plan = prepared.verb.is_none().then(|| self.prepared_plan(&prepared));
-        let fields = plan.as_ref().and_then(|plan| self.own_fields(plan, &prepared));
+        let fields = self.fields_if_own(&prepared);
         let silent = prepared.verb.as_ref().is_some_and(is_silent);
         if fields.is_some() || silent {
             self.leave_segment().await?;
@@ -600,6 +620,18 @@ impl Session {
             segment.script.push_back(Expect::Describe { statement: true });
         }
         Ok(())
+    }
+
+    /// The columns of a statement that pgring itself answers; None: it goes to a server.
+    fn fields_if_own(&mut self, prepared: &Arc<Prepared>) -> Option<Vec<Field>> {
+        match &prepared.verb {
+            Some(Verb::Show(Which::Name(name))) if name.starts_with("pgring.") => Some(vec![text_field(name)]),
+            Some(_) => None,
+            None => {
+                let plan = self.prepared_plan(prepared);
+                self.own_fields(&plan, prepared)
+            }
+        }
     }
 
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
@@ -661,6 +693,7 @@ impl Session {
             rest: Bytes::new(),
             place: Place::Server { shard, reach: Reach::Nothing, apart: false },
             describe: false,
+            suspended: false,
         })
     }
 
@@ -697,7 +730,7 @@ impl Session {
         self.me.count();
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
-            return self.execute_special(&portal, execute.max_rows, &snapshot).await;
+            return self.execute_special(execute.portal, &portal, execute.max_rows, &snapshot).await;
         };
         self.segment(shard, reach, apart, &snapshot).await?;
         if let Some(segment) = &mut self.batch.segment {
@@ -708,21 +741,31 @@ impl Session {
         if let Some(reason) = portal.plan.session.pin {
             self.pin(reason);
         }
-        self.temp_tables.extend(portal.plan.session.creates_temp.iter().cloned());
+        self.note_temps(&portal.plan.session.creates_temp);
         self.make_room(0).await
     }
 
-    async fn execute_special(&mut self, portal: &Portal, max_rows: i32, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+    async fn execute_special(
+        &mut self,
+        name: &[u8],
+        portal: &Portal,
+        max_rows: i32,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
         self.leave_segment().await?;
+        if let Some(Verb::Show(Which::Name(name))) = &portal.prepared.verb {
+            let (name, describe) = (name.clone(), portal.describe);
+            return self.show_own(&name, describe).map(|_| ());
+        }
         if let Some(verb) = portal.prepared.verb.clone() {
             let span = portal.prepared.lexed.statements.first().copied();
             let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
             let text = text.unwrap_or_default().to_owned();
             return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
         }
-        if max_rows > 0 && matches!(portal.plan.kind, PlanKind::Sharded(_)) {
+        if portal.suspended {
             return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("an Execute with a row limit over several shards")
+                .detail("a second Execute of a portal over several shards that was stopped by a row limit")
                 .hint("Fetch all rows at once, or use LIMIT and OFFSET.")
                 .into());
         }
@@ -751,7 +794,13 @@ impl Session {
             bind: &portal.rest,
             result_formats: parameters.result_formats(),
             describe: portal.describe,
+            max_rows: u64::try_from(max_rows).ok().filter(|most| *most > 0),
         };
+        if execution.max_rows.is_some()
+            && let Some(portal) = self.batch.portals.get_mut(name)
+        {
+            portal.suspended = true;
+        }
         self.call(&portal.plan, &values, Some(execution), snapshot).await.map(|_| ())
     }
 
@@ -854,6 +903,9 @@ impl Session {
                     crate::metrics::error(std::str::from_utf8(code).unwrap_or("XX000"));
                 }
                 let failed = answer.error.is_some();
+                if failed && self.txn.is_none() {
+                    self.temp_tables.truncate(segment.temps);
+                }
                 self.settle(segment.held, &answer, segment.reach).await;
                 if failed { Err(Fault::Told) } else { Ok(()) }
             }

@@ -16,7 +16,7 @@ use crate::{
     execute::{
         explain::ExplainStep,
         scatter::{Scatter, ScatterError, scatter},
-        splice,
+        splice::{self, Positions},
     },
     keeper,
     merge::{Bounds, TextStyle},
@@ -54,6 +54,8 @@ pub(super) struct Execution<'a> {
     pub(super) result_formats: &'a [i16],
     /// The client asked for a RowDescription.
     pub(super) describe: bool,
+    /// It wants no more than so many rows.
+    pub(super) max_rows: Option<u64>,
 }
 
 impl Session {
@@ -225,12 +227,16 @@ impl Session {
         self.check_fanout(shards.len())?;
         let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
         self.admit(&shards, reach)?;
-        let bounds = Bounds {
+        let max_rows = execution.and_then(|execution| execution.max_rows);
+        let mut bounds = Bounds {
             limit: self.bound(merge.limit.as_ref(), values, "LIMIT", "2201W")?,
             offset: self.bound(merge.offset.as_ref(), values, "OFFSET", "2201X")?.unwrap_or(0),
             max_bytes: MAX_GROUPS,
         };
-        let text = splice::apply(values.text, values.lexed, splices);
+        if let Some(most) = max_rows {
+            bounds.limit = Some(bounds.limit.map_or(most, |limit| limit.min(most)));
+        }
+        let (text, origins) = splice::apply_with_origins(values.text, values.lexed, splices);
         let mut request = BytesMut::new();
         match &execution {
             None => build::query(&mut request, &text),
@@ -239,7 +245,10 @@ impl Session {
                 let rest = splice::result_formats(execution.bind, execution.result_formats, merge);
                 build::bind_raw(&mut request, "", "", &rest);
                 build::describe(&mut request, b'P', "");
-                build::execute(&mut request, "", 0);
+                // Of rows that pass as they are no shard has to send more than all that are wanted.
+                let wanted = execution.max_rows.filter(|_| merge.group_by.is_none());
+                let most = wanted.and_then(|most| i32::try_from(most + bounds.offset).ok()).unwrap_or(0);
+                build::execute(&mut request, "", most);
                 build::sync(&mut request);
             }
         }
@@ -251,8 +260,10 @@ impl Session {
             },
             bounds,
             describe: execution.is_none_or(|execution| execution.describe),
+            suspend_at: max_rows,
         };
-        self.scatter(&shards, &request, &scatter, snapshot, reach).await?;
+        let positions = Positions { client: values.text, sent: &text, origins: &origins };
+        self.scatter(&shards, &request, &scatter, &positions, snapshot, reach).await?;
         let all = snapshot.topology.all_owners(sharded.group).len();
         Ok(if shards.len() == all { RouteKind::Scatter } else { RouteKind::Subset })
     }
@@ -298,6 +309,7 @@ impl Session {
         shards: &[ShardIndex],
         request: &[u8],
         how: &Scatter<'_>,
+        positions: &Positions<'_>,
         snapshot: &Arc<Snapshot>,
         reach: Reach,
     ) -> Result<(), Fault> {
@@ -323,7 +335,8 @@ impl Session {
         self.me.end_work();
         match result {
             Ok(_) => Ok(()),
-            Err(ScatterError::Server(fields)) => {
+            Err(ScatterError::Server(mut fields)) => {
+                positions.correct(&mut fields);
                 build::error(&mut self.client.out, &fields);
                 crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
                 Err(Fault::Told)
@@ -553,7 +566,6 @@ impl Session {
         }
         Ok(())
     }
-
     /// The schema has changed: this router reads it anew before it goes on, the others are told.
     pub(super) async fn schema_changed(&mut self) {
         if let Err(error) = keeper::refresh_schema(&self.database).await {

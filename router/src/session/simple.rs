@@ -167,7 +167,10 @@ impl Session {
                 }
                 _ => {}
             }
+            let before = text.get(..span.start as usize).unwrap_or_default();
+            self.client.position_offset = before.chars().count();
             let result = self.statement(inner, &mut own, None, started).await;
+            self.client.position_offset = 0;
             let failed = result.is_err() || self.txn.as_ref().is_some_and(|txn| txn.failed);
             if let Err(fault) = result {
                 self.fault(fault)?;
@@ -191,6 +194,7 @@ impl Session {
         let default = snapshot.topology.default_shard;
         let mut own = Lexed::default();
         let mut pins = Vec::new();
+        let mut nothing = true;
         for span in &lexed.statements {
             let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             lex(inner.as_bytes(), &mut own);
@@ -204,11 +208,16 @@ impl Session {
                 return Ok(None);
             }
             pins.extend(plan.session.pin);
+            nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
-        self.admit(&[default], Reach::Write)?;
-        let held = self.hold(&snapshot, default).await?;
+        let (shard, reach) = match &self.txn {
+            Some(txn) if nothing => (txn.any(default), Reach::Nothing),
+            _ => (default, Reach::Write),
+        };
+        self.admit(&[shard], reach)?;
+        let held = self.hold(&snapshot, shard).await?;
         pins.into_iter().for_each(|reason| self.pin(reason));
-        self.relay_simple(held, frame, Reach::Write, true).await?;
+        self.relay_simple(held, frame, reach, true).await?;
         Ok(Some(Done::Ready))
     }
 
@@ -302,9 +311,20 @@ impl Session {
             return Err(Fault::Told);
         }
         if answer.error.is_none() {
-            self.temp_tables.extend(plan.session.creates_temp.iter().cloned());
+            self.note_temps(&plan.session.creates_temp);
         }
         Ok((if statement.frame.is_some() { Done::Ready } else { Done::Open }, route))
+    }
+
+    /// Takes note of temporary tables that are made.
+    pub(super) fn note_temps(&mut self, names: &[Box<str>]) {
+        if names.is_empty() {
+            return;
+        }
+        if let Some(txn) = &mut self.txn {
+            txn.temps = txn.temps.min(self.temp_tables.len());
+        }
+        self.temp_tables.extend(names.iter().cloned());
     }
 
     /// What a statement is refused with.

@@ -32,6 +32,7 @@ impl Session {
             Some(txn) if txn.failed => return Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
             Some(_) => self.warn("25001", "there is already a transaction in progress"),
             None => {
+                self.forget_portals();
                 let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
                 let default = default.to_ascii_lowercase();
                 let one_snapshot = match isolation {
@@ -251,6 +252,7 @@ impl Session {
     async fn after_end(&mut self, after: After, rolled_back: bool) {
         if rolled_back {
             self.settings.current = after.settings;
+            self.temp_tables.truncate(after.temps);
         }
         if after.rules.is_empty() {
             return;
@@ -352,7 +354,7 @@ impl Session {
         }
         txn.participants = participants;
         match verb {
-            Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone()),
+            Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone(), self.temp_tables.len()),
             Verb::Release(name) => txn.release(name, text),
             _ => {
                 if let Some((settings, present)) = txn.rollback_to(name) {
@@ -363,6 +365,8 @@ impl Session {
                         participant.checkout.conn().profile = profile.clone();
                     }
                     self.settings.current = settings;
+                    let temps = txn.savepoints.last().map_or(usize::MAX, |savepoint| savepoint.temps);
+                    self.temp_tables.truncate(temps);
                 }
             }
         }
@@ -387,6 +391,12 @@ impl Session {
         }
         if self.txn.as_ref().is_some_and(|txn| txn.participants.len() > 1) {
             return Err(Report::new(catalogue::SECOND_SHARD).detail("PREPARE TRANSACTION over several shards").into());
+        }
+        let default = self.database.snapshot().topology.default_shard;
+        if self.txn.as_ref().is_some_and(|txn| txn.any(default) != default) {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("PREPARE TRANSACTION on another shard than the default one, where COMMIT PREPARED would look for it")
+                .into());
         }
         self.anywhere(text, frame, Reach::Nothing).await
     }

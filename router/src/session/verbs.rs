@@ -50,7 +50,7 @@ impl Session {
                 self.change_settings(text, frame, changed).await
             }
             Verb::Reset(which) => self.reset(text, frame, which).await,
-            Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name),
+            Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name, true),
             Verb::Show(_) => self.anywhere(text, frame, Reach::Nothing).await,
             Verb::Discard(what) => self.discard(text, frame, *what).await,
             Verb::Prepare { name, types_text, statement_at } => {
@@ -285,9 +285,11 @@ impl Session {
         Ok(())
     }
 
-    fn show_own(&mut self, name: &str) -> Result<Done, Fault> {
+    pub(super) fn show_own(&mut self, name: &str, describe: bool) -> Result<Done, Fault> {
         let value = self.settings.pgring(name.trim_start_matches("pgring."))?.to_owned();
-        build::row_description(&mut self.client.out, &[text_field(name)]);
+        if describe {
+            build::row_description(&mut self.client.out, &[text_field(name)]);
+        }
         build::data_row(&mut self.client.out, [Some(value.as_bytes())]);
         build::command_complete(&mut self.client.out, "SHOW");
         Ok(Done::Open)
@@ -397,6 +399,10 @@ impl Session {
                 }
             }
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
+            PlanKind::Anywhere if plan.reads_only => {
+                let default = snapshot.topology.default_shard;
+                self.txn.as_ref().map_or(default, |txn| txn.any(default))
+            }
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
                 snapshot.topology.default_shard
             }

@@ -44,6 +44,8 @@ pub struct Savepoint {
     prefix: usize,
     /// Where the transaction was open.
     present: Vec<ShardIndex>,
+    /// Number of the session's temporary tables.
+    pub temps: usize,
 }
 
 /// What a transaction has done to the catalog's rules for tables; rules are not part of it, so its end has to see to
@@ -72,6 +74,8 @@ pub struct After {
     pub settings: Arc<Profile>,
     /// Rules for tables.
     pub rules: Rules,
+    /// Number of the session's temporary tables before it made any.
+    pub temps: usize,
 }
 
 /// A transaction block.
@@ -97,6 +101,8 @@ pub struct Txn {
     pub schema_changed: bool,
     /// What it did to the rules for tables.
     pub rules: Rules,
+    /// Number of the session's temporary tables when it made its first; they go when it is rolled back.
+    pub temps: usize,
     /// Where it has been opened: a shard of these without participant has lost what was done there.
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
@@ -117,6 +123,7 @@ impl Txn {
             cursors: Vec::new(),
             schema_changed: false,
             rules: Rules::default(),
+            temps: usize::MAX,
             joined: Vec::new(),
             decided: None,
             writer: None,
@@ -176,7 +183,7 @@ impl Txn {
 
     /// What is left to do when it has ended.
     pub fn after(&mut self) -> After {
-        After { settings: self.settings.clone(), rules: std::mem::take(&mut self.rules) }
+        After { settings: self.settings.clone(), rules: std::mem::take(&mut self.rules), temps: self.temps }
     }
 
     /// The shard for a statement that any server can answer.
@@ -206,10 +213,11 @@ impl Txn {
     }
 
     /// Opens a savepoint.
-    pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>) {
+    pub fn savepoint(&mut self, name: &str, text: &str, settings: Arc<Profile>, temps: usize) {
         self.savepoints.push(Savepoint {
             name: name.to_owned(),
             settings,
+            temps,
             prefix: self.prefix.len(),
             present: self.participants.iter().map(|participant| participant.shard).collect(),
         });

@@ -1,0 +1,250 @@
+//! Sessions: what a client's transaction, settings and prepared statements are worth when something fails between.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+use std::sync::LazyLock;
+
+use bytes::BytesMut;
+use pgring_integration_tests::client::{Frame, Raw, bind_text};
+use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
+use pgring_integration_tests::{Cluster, shards};
+use pgring_local_postgres::Server;
+use postgres_protocol::message::frontend;
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(2)));
+static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
+
+async fn raw() -> Raw {
+    Raw::log_in(CLUSTER.router().port(), "postgres", "postgres", DATABASE).await
+}
+
+/// Messages in brief; settings and notices left out.
+fn brief(frames: &[Frame]) -> Vec<String> {
+    let one = |frame: &Frame| match frame.tag {
+        b'E' => format!("E {}", frame.sqlstate().unwrap_or_default()),
+        b'C' | b'Z' => format!("{} {}", char::from(frame.tag), frame.text()),
+        tag => char::from(tag).to_string(),
+    };
+    frames.iter().filter(|frame| !b"SN".contains(&frame.tag)).map(one).collect()
+}
+
+/// The one value that a query answers.
+async fn value(raw: &mut Raw, sql: &str) -> String {
+    let frames = raw.query(sql).await;
+    let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {:?}", brief(&frames)));
+    String::from_utf8_lossy(row.body.get(6..).unwrap_or_default()).into_owned()
+}
+
+/// A sharded table with the keys 1 to 20; one key on each of the two shards.
+async fn table(name: &str) -> (i64, i64) {
+    CLUSTER.admin(&format!("SHARD TABLE {name} BY (id)")).await;
+    let client = CLUSTER.client().await;
+    client.batch_execute(&format!("CREATE TABLE {name} (id bigint PRIMARY KEY, note text)")).await.unwrap();
+    let mut owners = Vec::new();
+    for id in 1..=20i64 {
+        client.execute(&format!("INSERT INTO {name} VALUES ({id}, 'a')"), &[]).await.unwrap();
+        let row = client.query_one(&format!("SELECT pgring.shard_of('{name}', {id})"), &[]).await.unwrap();
+        owners.push((row.get::<_, String>(0), id));
+    }
+    let first = owners.first().unwrap().clone();
+    (first.1, owners.iter().find(|(shard, _)| *shard != first.0).unwrap().1)
+}
+
+async fn same(scenario: impl AsyncFn(Raw) -> Vec<String>) {
+    let expected = scenario(Raw::log_in(ORACLE.port(), "postgres", "postgres", DATABASE).await).await;
+    assert_eq!(scenario(raw().await).await, expected);
+}
+
+#[tokio::test]
+async fn a_failed_transaction_over_several_shards_is_not_committed() {
+    let (here, there) = table("failed").await;
+    let mut raw = raw().await;
+    raw.query("BEGIN").await;
+    raw.query("SELECT count(*) FROM failed").await;
+    raw.query(&format!("UPDATE failed SET note = 'b' WHERE id = {here}")).await;
+    let refused = brief(&raw.query(&format!("UPDATE failed SET note = 'b' WHERE id = {there}")).await);
+    assert_eq!(refused, ["E 0A000", "Z E"]);
+    assert_eq!(brief(&raw.query("COMMIT").await), ["C ROLLBACK", "Z I"]);
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM failed WHERE note = 'b'").await, "0");
+}
+
+#[tokio::test]
+async fn what_a_lost_backend_did_is_not_left_out_of_a_commit() {
+    let (here, _) = table("lost").await;
+    let mut raw = raw().await;
+    raw.query("BEGIN").await;
+    raw.query(&format!("UPDATE lost SET note = 'b' WHERE id = {here}")).await;
+    raw.query("SAVEPOINT s").await;
+    for shard in 0..2 {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+                   AND query LIKE 'SAVEPOINT s%'";
+        CLUSTER.shard_client(shard).await.batch_execute(sql).await.unwrap();
+    }
+    let lost = raw.query(&format!("UPDATE lost SET note = 'c' WHERE id = {here}")).await;
+    assert!(brief(&lost).first().is_some_and(|first| first.starts_with("E ")), "{:?}", brief(&lost));
+    if lost.last().is_some_and(|last| last.tag == b'Z') {
+        assert_eq!(brief(&raw.query("ROLLBACK TO s").await), ["E 25P02", "Z E"]);
+        assert_eq!(brief(&raw.query("COMMIT").await), ["C ROLLBACK", "Z I"]);
+    }
+}
+
+#[tokio::test]
+async fn settings_after_a_rollback_are_the_settings_before() {
+    table("settled").await;
+    for end in ["ROLLBACK TO s; COMMIT", "ROLLBACK", "ROLLBACK AND CHAIN; COMMIT", "COMMIT AND CHAIN; ROLLBACK"] {
+        let mut raw = raw().await;
+        raw.query("BEGIN").await;
+        raw.query("SAVEPOINT s").await;
+        raw.query("SET work_mem = '3MB'").await;
+        raw.query("SELECT count(*) FROM settled").await;
+        for part in end.split("; ") {
+            raw.query(part).await;
+        }
+        let expected = if end.starts_with("COMMIT") { "3MB" } else { "4MB" };
+        assert_eq!(value(&mut raw, "SHOW work_mem").await, expected, "{end}");
+        drop(raw);
+        // Whoever gets these backends next has settings of its own.
+        for _ in 0..4 {
+            let mut next = self::raw().await;
+            assert_eq!(value(&mut next, "SHOW work_mem").await, "4MB", "after {end}");
+            for key in 1..=4 {
+                let sql = format!("SELECT current_setting('work_mem') FROM settled WHERE id = {key}");
+                assert_eq!(value(&mut next, &sql).await, "4MB", "after {end}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_table_keeps_its_rule_until_the_commit() {
+    table("dropped").await;
+    let mut raw = raw().await;
+    for change in ["DROP TABLE dropped", "ALTER TABLE dropped RENAME TO other"] {
+        raw.query("BEGIN").await;
+        let answer = brief(&raw.query(change).await);
+        assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{change}: {answer:?}");
+        raw.query("ROLLBACK").await;
+        assert_eq!(value(&mut raw, "SELECT count(*) FROM dropped").await, "20", "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_temporary_table_that_was_rolled_back_hides_nothing() {
+    table("hidden").await;
+    let mut raw = raw().await;
+    for text in ["BEGIN", "CREATE TEMP TABLE hidden (id bigint)", "ROLLBACK"] {
+        raw.query(text).await;
+    }
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM hidden").await, "20");
+    raw.extended("CREATE TEMP TABLE hidden (id nonsense)", &[], false).await;
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM hidden").await, "20");
+}
+
+#[tokio::test]
+async fn a_name_whose_parse_was_not_answered_is_free() {
+    same(async |mut raw| {
+        let mut all = Vec::new();
+        for bad in ["SELECT nonsense", "SELECT 1; SELECT 2"] {
+            let mut out = BytesMut::new();
+            frontend::parse("s1", bad, [], &mut out).unwrap();
+            bind_text("", "s1", &[], false, &mut out);
+            frontend::sync(&mut out);
+            raw.send(&out).await;
+            all.extend(brief(&raw.read_until_ready().await));
+        }
+        let mut out = BytesMut::new();
+        frontend::parse("s1", "SELECT 1", [], &mut out).unwrap();
+        bind_text("", "s1", &[], false, &mut out);
+        frontend::execute("", 0, &mut out).unwrap();
+        frontend::sync(&mut out);
+        raw.send(&out).await;
+        all.extend(brief(&raw.read_until_ready().await));
+        all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_parse_error_in_a_fresh_transaction_fails_it() {
+    same(async |mut raw| {
+        let mut all = brief(&raw.query("BEGIN").await);
+        let mut out = BytesMut::new();
+        frontend::parse("", "SELEC 1", [], &mut out).unwrap();
+        frontend::sync(&mut out);
+        raw.send(&out).await;
+        all.extend(brief(&raw.read_until_ready().await));
+        for text in ["SELECT 1", "COMMIT", "START TRANSACTION", "ROLLBACK AND CHAIN", "END"] {
+            all.extend(brief(&raw.query(text).await));
+        }
+        all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_refused_in_the_middle_of_a_message_leaves_the_backend_in_step() {
+    same(async |mut raw| {
+        let mut all = brief(&raw.query("CREATE TABLE copied (id int)").await);
+        let mut copy = BytesMut::new();
+        frontend::query("COPY copied FROM STDIN", &mut copy).unwrap();
+        raw.send(&copy).await;
+        let mut data = BytesMut::new();
+        frontend::CopyData::new(&b"nonsense\n"[..]).unwrap().write(&mut data);
+        let rows = "1\n".repeat(50_000);
+        frontend::CopyData::new(rows.as_bytes()).unwrap().write(&mut data);
+        frontend::copy_done(&mut data);
+        let (now, later) = data.split_at(40_000);
+        raw.send(now).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        raw.send(later).await;
+        all.extend(brief(&raw.read_until_ready().await));
+        all.extend(brief(&raw.query("SELECT count(*) FROM copied").await));
+        all.extend(brief(&raw.query("DROP TABLE copied").await));
+        all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_prepare_with_flush_does_not_keep_a_backend() {
+    let mut waiting = Vec::new();
+    // More clients than a pool has backends.
+    for _ in 0..25 {
+        let mut raw = raw().await;
+        let mut out = BytesMut::new();
+        frontend::parse("p", "SELECT 1", [], &mut out).unwrap();
+        frontend::describe(b'S', "p", &mut out).unwrap();
+        frontend::flush(&mut out);
+        raw.send(&out).await;
+        for expected in [b'1', b't', b'T'] {
+            assert_eq!(raw.read().await.unwrap().tag, expected);
+        }
+        waiting.push(raw);
+    }
+    for raw in &mut waiting {
+        let mut out = BytesMut::new();
+        bind_text("", "p", &[], false, &mut out);
+        frontend::execute("", 0, &mut out).unwrap();
+        frontend::sync(&mut out);
+        raw.send(&out).await;
+        assert_eq!(brief(&raw.read_until_ready().await), ["2", "D", "C SELECT 1", "Z I"]);
+    }
+}
+
+#[tokio::test]
+async fn one_snapshot_is_not_taken_shard_by_shard() {
+    table("seen").await;
+    let mut raw = raw().await;
+    for level in ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET LOCAL transaction_isolation = 'serializable'"]
+    {
+        raw.query("BEGIN").await;
+        raw.query(level).await;
+        assert_eq!(brief(&raw.query("SELECT count(*) FROM seen").await), ["E 0A000", "Z E"], "{level}");
+        raw.query("ROLLBACK").await;
+    }
+    raw.query("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").await;
+    for key in 1..=4 {
+        let answer = brief(&raw.query(&format!("DELETE FROM seen WHERE id = {key}")).await);
+        assert_eq!(answer, ["E 25006", "Z I"]);
+    }
+}
