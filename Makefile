@@ -37,7 +37,7 @@ doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 
 unit:
-	@scripts/check-tools.sh rust postgres
+	@scripts/check-tools.sh rust postgres drivers
 	@printf '\n== tests\n'
 	$(CARGO) test --workspace
 

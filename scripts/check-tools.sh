@@ -1,11 +1,13 @@
 #!/bin/sh
 # Checks that what a target needs is on this machine; says plainly what is missing and how to get it.
-# usage: scripts/check-tools.sh [rust|lint|postgres|pgbouncer]...   (without arguments: rust lint postgres)
+# usage: scripts/check-tools.sh [rust|lint|postgres|drivers|pgbouncer]...   (without arguments: rust lint postgres)
 # As root on Debian or Ubuntu, missing packages are installed; PGRING_NO_INSTALL=1 prevents that.
 set -u
 
 oldest_rust=1.95
 oldest_postgres=15
+oldest_python=3.9
+oldest_node=18
 missing=0
 
 complain() {
@@ -73,6 +75,20 @@ check_postgres() {
     fi
 }
 
+# What the tests with psql and the drivers of other languages need.
+check_drivers() {
+    command -v psql >/dev/null 2>&1 || [ -x "${PGRING_PG_BIN:-}/psql" ] || install postgresql-client ||
+        complain "psql (Debian, Ubuntu: apt-get install postgresql-client)"
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || install python3-venv ||
+        complain "Python $oldest_python or newer with its venv module (Debian, Ubuntu: apt-get install python3-venv)"
+    found=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+    [ -z "$found" ] || at_least "$oldest_python" "$found" || complain "Python $oldest_python or newer, found $found"
+    { command -v node && command -v npm; } >/dev/null 2>&1 || install nodejs npm ||
+        complain "Node.js $oldest_node or newer with npm (Debian, Ubuntu: apt-get install nodejs npm; https://nodejs.org)"
+    found=$(node --version 2>/dev/null | tr -d v)
+    [ -z "$found" ] || at_least "$oldest_node" "$found" || complain "Node.js $oldest_node or newer, found $found"
+}
+
 check_pgbouncer() {
     PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null 2>&1 || install pgbouncer ||
         printf 'note: no pgbouncer; the benchmark leaves it out (Debian: apt-get install pgbouncer)\n' >&2
@@ -84,6 +100,7 @@ for tool in "$@"; do
     rust) check_rust ;;
     lint) check_lint ;;
     postgres) check_postgres ;;
+    drivers) check_drivers ;;
     pgbouncer) check_pgbouncer ;;
     *)
         printf 'check-tools.sh: unknown tool %s\n' "$tool" >&2

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import uuid
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -381,6 +382,90 @@ def pipeline_mode():
             conn.execute("UPDATE psy_customers SET note = 'piped' WHERE customer_id = 15")
             conn.execute("UPDATE psy_customers SET note = note || '!' WHERE customer_id = 15")
         equal(conn.execute("SELECT note FROM psy_customers WHERE customer_id = 15").fetchone(), ("piped!",), "a piped transaction")
+
+
+@step
+def session_state():
+    with connect(options="-c work_mem=3MB -c statement_timeout=300") as conn:
+        equal(conn.execute("SHOW work_mem").fetchone(), ("3MB",), "a setting from the start")
+        refused("57014", conn.execute, "SELECT pg_sleep(20)")
+        conn.execute("SELECT name FROM psy_customers WHERE customer_id = 3")
+        conn.execute("RESET statement_timeout")
+        equal(conn.execute("SHOW statement_timeout").fetchone(), ("300ms",), "RESET goes back to the start's value")
+        conn.execute("DISCARD ALL")
+        equal(conn.execute("SHOW work_mem").fetchone(), ("3MB",), "DISCARD ALL goes back to the start's value")
+    with psycopg.connect(DSN) as conn:
+        conn.execute("SET work_mem = '5MB'")
+        conn.rollback()
+        equal(conn.execute("SHOW work_mem").fetchone(), ("4MB",), "a setting rolled back")
+        conn.execute("SET LOCAL work_mem = '6MB'")
+        conn.execute("SELECT name FROM psy_customers WHERE customer_id = 3")
+        equal(conn.execute("SHOW work_mem").fetchone(), ("6MB",), "a local setting")
+        conn.commit()
+        equal(conn.execute("SHOW work_mem").fetchone(), ("4MB",), "a local setting after its transaction")
+    with connect() as conn, connect() as other:
+        conn.execute("CREATE TEMPORARY TABLE psy_basket (n integer)")
+        conn.execute("INSERT INTO psy_basket VALUES (1), (2)")
+        conn.execute("SELECT name FROM psy_customers WHERE customer_id = 3")
+        equal(conn.execute("SELECT sum(n) FROM psy_basket").fetchone(), (3,), "a temporary table")
+        refused("42P01", other.execute, "SELECT * FROM psy_basket")
+        conn.execute("SELECT pg_advisory_lock(42)")
+        conn.execute("SELECT name FROM psy_customers WHERE customer_id = 4")
+        equal(other.execute("SELECT pg_try_advisory_lock(42)").fetchone(), (False,), "a lock that is held")
+        conn.execute("SELECT pg_advisory_unlock(42)")
+        equal(other.execute("SELECT pg_try_advisory_lock(42)").fetchone(), (True,), "a lock that is free")
+    notices = []
+    with connect() as conn:
+        conn.add_notice_handler(lambda notice: notices.append((notice.severity, notice.message_primary)))
+        conn.execute("DO $$ BEGIN RAISE WARNING 'mind the gap'; END $$")
+        conn.execute("DROP TABLE IF EXISTS psy_nothing")
+        conn.execute("COMMIT")
+    equal(notices, [("WARNING", "mind the gap"), ("NOTICE", 'table "psy_nothing" does not exist, skipping'),
+                    ("WARNING", "there is no transaction in progress")], "notices")
+
+
+@step
+def large_and_many():
+    with connect() as conn:
+        conn.execute("INSERT INTO psy_things (id, words) VALUES (%s, %s)", [500, "ü" * 3_000_000])
+        equal(len(conn.execute("SELECT words FROM psy_things WHERE id = 500").fetchone()[0]), 3_000_000, "a large value")
+        equal(conn.execute("SELECT max(length(words)) FROM psy_things").fetchone(), (3_000_000,), "over all shards")
+        marks = ", ".join(["(14, %s, 0)"] * 2000)
+        cursor = conn.execute(f"INSERT INTO psy_orders (customer_id, order_id, total) VALUES {marks}", list(range(1000, 3000)))
+        equal(cursor.statusmessage, "INSERT 0 2000", "tag of many rows of one key")
+        equal(conn.execute("DELETE FROM psy_orders WHERE customer_id = 14 AND order_id >= 1000").rowcount, 2000, "rows deleted")
+        marks = ", ".join(["%s"] * 3000)
+        cursor = conn.execute(f"SELECT customer_id FROM psy_customers WHERE customer_id IN ({marks})", list(range(3000)))
+        equal(sorted(row[0] for row in cursor.fetchall()), list(CUSTOMERS), "rows by 3000 parameters")
+        rows = conn.execute("SELECT n FROM generate_series(1, 100000) AS n").fetchall()
+        equal((len(rows), rows[-1]), (100_000, (100_000,)), "many rows")
+
+
+def cancelled(conn, sql):
+    """Cancels a statement that would not end by itself."""
+    timer = threading.Timer(0.5, conn.cancel_safe)
+    begun = time.monotonic()
+    timer.start()
+    refused("57014", conn.execute, sql)
+    if time.monotonic() - begun > 5:
+        raise AssertionError(f"the cancel of {sql} took {time.monotonic() - begun:.1f} s")
+    timer.join()
+
+
+@step
+def cancel():
+    with connect() as conn, connect() as locks:
+        cancelled(conn, "SELECT pg_sleep(20)")
+        cancelled(conn, "SELECT pg_sleep(20) FROM psy_customers WHERE customer_id = 3")
+        locks.execute(f"SET pgring.shard = '{shard(locks, 3)}'")
+        locks.execute("BEGIN")
+        locks.execute("LOCK TABLE psy_customers")  # on one of the four shards
+        cancelled(conn, "SELECT count(*) FROM psy_customers")
+        locks.execute("ROLLBACK")
+        conn.cancel_safe()  # nothing runs: nothing happens, now or later
+        for customer in CUSTOMERS:
+            conn.execute("SELECT name FROM psy_customers WHERE customer_id = %s", [customer])
+        equal(conn.execute("SELECT count(*) FROM psy_customers").fetchone(), (40,), "customers after the cancels")
 
 
 def one_of_the_crowd(number, failures):

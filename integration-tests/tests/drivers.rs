@@ -229,7 +229,7 @@ async fn tokio_postgres_runs_transactions_on_one_shard() {
 
     let mut transaction = client.transaction().await.unwrap();
     transaction.execute(update, &[&1_i64, &"lost"]).await.unwrap();
-    let savepoint = transaction.savepoint("inner").await.unwrap();
+    let savepoint = transaction.savepoint("attempt").await.unwrap();
     let twice = savepoint.execute("INSERT INTO ttra_orders VALUES ($1, 1, 0)", &[&1_i64]).await;
     assert_eq!(code(twice), SqlState::UNIQUE_VIOLATION);
     savepoint.rollback().await.unwrap();
