@@ -2,6 +2,7 @@
 //! In: bytes and housekeeping SQL. Out: frames. Never: a client.
 
 use super::{profile::Profile, statements::Statements};
+use crate::registry::{self, Coarse};
 use bytes::{Buf, BytesMut};
 use pgring_protocol::{
     backend::{Backend, BackendError, Target},
@@ -11,6 +12,7 @@ use pgring_protocol::{
 };
 use std::{
     future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     pin::pin,
     sync::{
@@ -18,7 +20,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -119,6 +120,8 @@ pub struct Conn {
     pub buf: BytesMut,
     /// Settings as the server reported them.
     pub parameters: Vec<(String, String)>,
+    /// Fingerprint of `parameters`.
+    pub parameters_print: u64,
     /// Statements prepared here.
     pub statements: Statements,
     /// Settings as pgring made them.
@@ -132,9 +135,9 @@ pub struct Conn {
     /// Notices of the last housekeeping.
     notices: Vec<Fields>,
     /// When it was made.
-    pub created: Instant,
+    pub created: Coarse,
     /// When it was last put back.
-    pub idle_since: Instant,
+    pub idle_since: Coarse,
 }
 
 const READ: usize = 16 * 1024;
@@ -143,10 +146,11 @@ const READ_LARGE: usize = 64 * 1024;
 impl Conn {
     /// Wraps a fresh connection.
     pub fn new(backend: Backend, target: Arc<Target>, statements: usize) -> Self {
-        let now = Instant::now();
+        let now = registry::now();
         Self {
             stream: backend.stream,
             buf: backend.buffer,
+            parameters_print: print(&backend.parameters),
             parameters: backend.parameters,
             statements: Statements::new(statements),
             profile: Profile::empty(),
@@ -309,6 +313,7 @@ impl Conn {
             Some((_, known)) => value.clone_into(known),
             None => self.parameters.push((name.to_owned(), value.to_owned())),
         }
+        self.parameters_print = print(&self.parameters);
     }
 
     /// Makes the backend look like `profile`.
@@ -326,6 +331,13 @@ impl Conn {
         self.profile = profile.clone();
         Ok(())
     }
+}
+
+/// One number for equal settings in equal order.
+fn print(parameters: &[(String, String)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parameters.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a drained answer said.

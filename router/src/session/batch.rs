@@ -55,6 +55,8 @@ pub(super) struct Batch {
     /// Statements named since the last Sync.
     fresh: Vec<Box<[u8]>>,
     started: Option<Instant>,
+    /// The way of the batch's last execution.
+    route: Option<RouteKind>,
 }
 
 /// Messages for one backend and what is expected of it.
@@ -69,7 +71,6 @@ struct Segment {
     executed: bool,
     /// The unnamed statement that this backend has.
     unnamed: Option<Arc<Prepared>>,
-    route: RouteKind,
     /// Number of the session's temporary tables before it.
     temps: usize,
 }
@@ -150,7 +151,8 @@ impl Session {
             self.batch.portals.clear();
         }
         if let Some(started) = self.batch.started.take() {
-            self.database.statements.record(RouteKind::Single, started.elapsed().as_secs_f64());
+            let route = self.batch.route.take().unwrap_or(RouteKind::Local);
+            self.database.statements.record(route, started.elapsed().as_secs_f64());
         }
         if told { Ok(()) } else { self.ready().await }
     }
@@ -347,7 +349,6 @@ impl Session {
             apart,
             executed: false,
             unnamed: None,
-            route: RouteKind::Local,
             temps: self.temp_tables.len(),
         };
         if let Some(opening) = segment.held.opening.take() {
@@ -446,7 +447,7 @@ impl Session {
                     build::bind_raw(&mut segment.out, bind.portal, name, bind.rest);
                     segment.script.push_back(Expect::Bind);
                     if matches!(portal.plan.kind, PlanKind::Sharded(_)) {
-                        segment.route = RouteKind::Single;
+                        self.batch.route = Some(RouteKind::Single);
                     }
                 }
             }
@@ -801,7 +802,8 @@ impl Session {
         {
             portal.suspended = true;
         }
-        self.call(&portal.plan, &values, Some(execution), snapshot).await.map(|_| ())
+        self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
+        Ok(())
     }
 
     async fn on_close(&mut self, body: &[u8]) -> Result<(), Fault> {
