@@ -86,7 +86,7 @@ pub fn end_point(der: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// RSASSA-PSS names its hash in its parameters: [0] { AlgorithmIdentifier }.
+/// RSASSA-PSS names its hash in its parameters: `[0]` { AlgorithmIdentifier }.
 fn pss(der: &[u8], parameters: &[u8]) -> Option<Vec<u8>> {
     let (fields, _) = expect(SEQUENCE, parameters)?;
     let (hash, _) = expect(0xa0, fields)?;

@@ -30,7 +30,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Handle},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -354,6 +354,13 @@ pub fn run(options: Options) -> ExitCode {
 /// A router from start to end.
 async fn live(options: Options) -> ExitCode {
     let began = Instant::now();
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return ExitCode::from(CRASHED);
+        }
+    };
     match start(options).await {
         Ok(running) => {
             tracing::info!(
@@ -363,7 +370,7 @@ async fn live(options: Options) -> ExitCode {
                 took = ?began.elapsed(),
                 "pgring lets clients in"
             );
-            let signals = tokio::spawn(obey_signals(running.cluster.clone()));
+            let signals = tokio::spawn(signals.obey(running.cluster.clone()));
             running.finish().await;
             signals.abort();
             ExitCode::SUCCESS
@@ -375,19 +382,35 @@ async fn live(options: Options) -> ExitCode {
     }
 }
 
-/// SIGTERM and SIGINT: drain, and end at once when they come again. SIGHUP: read the configuration again.
-pub async fn obey_signals(cluster: Arc<Cluster>) {
-    let (Ok(mut term), Ok(mut int), Ok(mut hup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-    else {
-        tracing::error!("signals cannot be received");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = term.recv() => ask_to_end(&cluster),
-            _ = int.recv() => ask_to_end(&cluster),
-            _ = hup.recv() => read_again(&cluster).await,
+/// The signals that a router obeys, heard from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGTERM and SIGINT: drain, and end at once when they come again. SIGHUP: read the configuration again.
+    pub async fn obey(mut self, cluster: Arc<Cluster>) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => ask_to_end(&cluster),
+                _ = self.int.recv() => ask_to_end(&cluster),
+                _ = self.hup.recv() => read_again(&cluster).await,
+            }
         }
     }
 }

@@ -40,7 +40,6 @@ SELECT customer_id FROM customers ORDER BY customer_id LIMIT 5 OFFSET 5;
 SELECT customer_id FROM customers ORDER BY customer_id OFFSET 20;
 SELECT customer_id FROM customers ORDER BY customer_id DESC LIMIT 3 OFFSET 2;
 SELECT customer_id FROM customers ORDER BY customer_id LIMIT 0;
-SELECT customer_id FROM customers ORDER BY customer_id LIMIT ALL;
 SELECT customer_id FROM customers ORDER BY customer_id OFFSET 100;
 SELECT customer_id FROM customers ORDER BY customer_id FETCH FIRST 4 ROWS ONLY;
 SELECT customer_id, total FROM orders ORDER BY total NULLS FIRST, order_id LIMIT 10;

@@ -54,6 +54,8 @@ enum DemoError {
     Port { port: u16, error: io::Error },
     #[error("threads cannot be started: {0}")]
     Threads(io::Error),
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
 }
 
 /// Runs the demo until it is asked to end.
@@ -101,8 +103,9 @@ fn serve(arguments: &DemoArguments, servers: &Servers, runtime: &Runtime, began:
         written.map_err(|error| DemoError::File { what: "write", path: path.clone(), error })?;
     }
     runtime.block_on(async {
+        let signals = serve::Signals::listen().map_err(DemoError::Signals)?;
         let running = serve::start(Options { settings, file: arguments.config_out.clone() }).await?;
-        let signals = tokio::spawn(serve::obey_signals(running.cluster.clone()));
+        let signals = tokio::spawn(signals.obey(running.cluster.clone()));
         let shop = fill(arguments, servers, &running).await?;
         let load = (arguments.load && shop).then(|| background::start(&running));
         tell(servers, &running, began);

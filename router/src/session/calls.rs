@@ -172,7 +172,7 @@ impl Session {
 
     /// Asks the default shard to parse a statement that is to be refused: where PostgreSQL finds a fault in it, that
     /// is the answer.
-    async fn judge(
+    pub(super) async fn judge(
         &mut self,
         text: &[u8],
         execution: Option<&Execution<'_>>,
@@ -610,6 +610,15 @@ impl Session {
                 (table.fields(), table.rows, tag)
             }
         };
+        if let Some(execution) = &execution
+            && let Some(described) = self.own_fields_of(builtin, execution.prepared)
+            && described.len() != fields.len()
+        {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("a command whose columns were not known when it was described")
+                .hint("Give the command as a literal, not as a parameter.")
+                .into());
+        }
         let formats = execution.map_or(&[][..], |execution| execution.result_formats);
         own::answer(&mut self.client.out, fields, &rows, formats, execution.is_none_or(|execution| execution.describe));
         build::command_complete(&mut self.client.out, &tag);
@@ -725,27 +734,29 @@ impl Session {
 
     /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
     pub(super) fn own_fields(&self, plan: &Plan, prepared: &Prepared) -> Option<Vec<Field>> {
-        if let Some(crate::sql::verb::Verb::Show(crate::sql::verb::Which::Name(name))) = &prepared.verb
-            && name.starts_with("pgring.")
-        {
-            return Some(vec![text_field(name)]);
-        }
         match &plan.kind {
             PlanKind::ExplainRoute { .. } => Some(explain_fields()),
-            PlanKind::Builtin(Builtin::Select(columns)) => Some(builtin_fields(columns)),
-            PlanKind::Builtin(Builtin::Admin(text) | Builtin::Show(text)) => {
-                let values = Values {
-                    text: prepared.text.as_bytes(),
-                    lexed: &prepared.lexed,
-                    parameters: Parameters::None,
-                    utf8: self.settings.utf8(),
-                };
-                let text = values.text_of(&text.0).flatten().unwrap_or_default();
-                let is_call = matches!(plan.kind, PlanKind::Builtin(Builtin::Admin(_)));
-                Some(admin::fields_of(&if is_call { text } else { format!("SHOW {text}") }))
-            }
+            PlanKind::Builtin(builtin) => self.own_fields_of(builtin, prepared),
             _ => None,
         }
+    }
+
+    fn own_fields_of(&self, builtin: &Builtin, prepared: &Prepared) -> Option<Vec<Field>> {
+        let text_of = |text: &AdminText| {
+            let values = Values {
+                text: prepared.text.as_bytes(),
+                lexed: &prepared.lexed,
+                parameters: Parameters::None,
+                utf8: self.settings.utf8(),
+            };
+            values.text_of(&text.0).flatten()
+        };
+        Some(match builtin {
+            Builtin::Select(columns) => builtin_fields(columns),
+            // Commands given as a parameter are described as most of them answer.
+            Builtin::Admin(text) => admin::fields_of(&text_of(text).unwrap_or_else(|| "RELOAD".into())),
+            Builtin::Show(text) => admin::fields_of(&format!("SHOW {}", text_of(text)?)),
+        })
     }
 }
 

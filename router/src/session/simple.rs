@@ -309,7 +309,10 @@ impl Session {
             let answer = self.relay_simple(held, &statement.message(), reach, false).await?;
             return if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) };
         }
-        self.admit(&[shard], reach)?;
+        if let Err(refused) = self.admit(&[shard], reach) {
+            self.judge(statement.text.as_bytes(), None, &snapshot).await?;
+            return Err(refused);
+        }
         let held = self.hold(&snapshot, shard).await?;
         if let Some(reason) = plan.session.pin {
             self.pin(reason);

@@ -89,9 +89,9 @@ pub enum Verb {
     },
     /// SAVEPOINT name
     Savepoint(String),
-    /// RELEASE [SAVEPOINT] name
+    /// RELEASE `[SAVEPOINT]` name
     Release(String),
-    /// ROLLBACK TO [SAVEPOINT] name
+    /// ROLLBACK TO `[SAVEPOINT]` name
     RollbackTo(String),
     /// PREPARE TRANSACTION 'gid'
     PrepareTransaction(String),
@@ -153,7 +153,7 @@ pub enum Verb {
         /// Where the opening parenthesis is; without arguments: one past the name.
         open: usize,
     },
-    /// DEALLOCATE [PREPARE] name | ALL
+    /// DEALLOCATE `[PREPARE]` name | ALL
     Deallocate(Which),
     /// DECLARE name … CURSOR … FOR query
     Declare {

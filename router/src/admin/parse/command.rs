@@ -352,9 +352,9 @@ pub enum AdminCommand {
     ApproveRecommendation(String),
     /// REJECT RECOMMENDATION id
     RejectRecommendation(String),
-    /// PAUSE [db]
+    /// PAUSE `[db]`
     Pause(Option<String>),
-    /// RESUME [db]
+    /// RESUME `[db]`
     Resume(Option<String>),
     /// RELOAD
     Reload,
