@@ -2,6 +2,7 @@
 //! In: the keys that a file gave. Out: those that a start-up warning names. Never: refuses one.
 
 use super::Settings;
+use std::collections::HashSet;
 
 /// Keys (or sections) without an effect so far, and what they wait for. A line goes when its part is built.
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -15,7 +16,10 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("databases.shards.replicas", "replicas"),
     ("databases.spares", "the rebalancer"),
     ("read_routing", "replicas"),
-    ("failover", "failover"),
+    ("failover.buffer", "failover"),
+    ("failover.buffer_timeout", "failover"),
+    ("failover.promote", "failover"),
+    ("failover.fence_command", "failover"),
     ("transactions", "transactions over several shards"),
     ("cache", "the cache of results"),
     ("rebalancer", "the rebalancer"),
@@ -25,10 +29,13 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 impl Settings {
-    /// Keys that the file gives and that have no effect yet, each with the part of pgring that is still missing.
+    /// Keys that the file gives another value than their default and that have no effect yet, each with the part of
+    /// pgring that is still missing.
     pub fn without_effect_yet(&self) -> Vec<(String, &'static str)> {
+        let rows = self.show_rows();
+        let unchanged: HashSet<&str> = rows.iter().filter(|row| !row.changed).map(|row| row.key.as_str()).collect();
         let waits = |key: &String| waits_for(&without_indices(key)).map(|part| (key.clone(), part));
-        self.given.iter().filter_map(waits).collect()
+        self.given.iter().filter(|key| !unchanged.contains(key.as_str())).filter_map(waits).collect()
     }
 }
 
