@@ -2,7 +2,6 @@
 //! In: the keys that a file gave. Out: those that a start-up warning names. Never: refuses one.
 
 use super::Settings;
-use std::collections::HashSet;
 
 /// Keys (or sections) without an effect so far, and what they wait for. A line goes when its part is built.
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -33,9 +32,12 @@ impl Settings {
     /// pgring that is still missing.
     pub fn without_effect_yet(&self) -> Vec<(String, &'static str)> {
         let rows = self.show_rows();
-        let unchanged: HashSet<&str> = rows.iter().filter(|row| !row.changed).map(|row| row.key.as_str()).collect();
+        let is_part = |key: &str, of: &str| {
+            key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let changed = |key: &&String| rows.iter().any(|row| row.changed && is_part(key, &row.key));
         let waits = |key: &String| waits_for(&without_indices(key)).map(|part| (key.clone(), part));
-        self.given.iter().filter(|key| !unchanged.contains(key.as_str())).filter_map(waits).collect()
+        self.given.iter().filter(changed).filter_map(waits).collect()
     }
 }
 
