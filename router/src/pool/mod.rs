@@ -111,6 +111,9 @@ pub enum PoolError {
     Closed(ServerName),
 }
 
+/// A connection at rest. Boxed: it changes hands with every statement, and is large.
+type Idle = Box<Conn>;
+
 /// Connections of one user to one server.
 #[derive(Debug)]
 pub struct Pool {
@@ -121,7 +124,7 @@ pub struct Pool {
     expected: Option<Expected>,
     limits: PoolLimits,
     permits: Arc<Semaphore>,
-    idle: Box<[Mutex<Vec<Box<Conn>>>]>,
+    idle: Box<[Mutex<Vec<Idle>>]>,
     total: AtomicUsize,
     waiting: AtomicUsize,
     max_wait_us: AtomicU64,
@@ -200,7 +203,7 @@ impl Pool {
         }
     }
 
-    fn stack(&self, worker: Worker) -> Option<std::sync::MutexGuard<'_, Vec<Box<Conn>>>> {
+    fn stack(&self, worker: Worker) -> Option<std::sync::MutexGuard<'_, Vec<Idle>>> {
         self.idle.get(worker).map(|stack| stack.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -268,8 +271,7 @@ impl Pool {
             let too_idle = |conn: &mut Box<Conn>| {
                 self.limits.idle_timeout.is_some_and(|most| registry::since(conn.idle_since) > most)
             };
-            let gone: Vec<Box<Conn>> =
-                stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
+            let gone: Vec<Idle> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
             drop(stack);
             gone.into_iter().for_each(|conn| self.close(conn));
         }
