@@ -84,6 +84,10 @@ impl Hunt {
         }
         let truth = run(&mut self.oracle, protocol, statement).await;
         for (label, told) in [("1 shard", &one), ("4 shards", &four)] {
+            // of several faults, the missing key is seen first
+            if writes && truth.answer.error.is_some() && told.answer.sqlstate() == Some("23502") {
+                continue;
+            }
             if told.is_refusal() && truth.answer.sqlstate() != Some("0A000") {
                 self.refusal(statement, told);
             } else if let Some(what) = told.answer.difference(&truth.answer, statement.ordered) {

@@ -147,10 +147,10 @@ INSERT INTO b VALUES
   (-9223372036854775807, 1, 0, -1.5, '-Infinity', '-infinity', '9', true),
   (-9223372036854775807, 2, 7, 'NaN', 'Infinity', '-infinity', 'ä', false);
 INSERT INTO a VALUES
-  (9223372036854775807, 1, -1, -2.25, 0.25, NULL, NULL, NULL);
+  (9223372036854775000, 1, -1, -2.25, 0.25, NULL, NULL, NULL);
 INSERT INTO b VALUES
-  (9223372036854775807, 1, NULL, 2.50, 0.25, NULL, 'é', true),
-  (9223372036854775807, 2, NULL, 0.001, 0, '-infinity', '10', false);
+  (9223372036854775000, 1, NULL, 2.50, 0.25, NULL, 'é', true),
+  (9223372036854775000, 2, NULL, 0.001, 0, '-infinity', '10', false);
 INSERT INTO e VALUES
   ('a', 1, 7, 0.25);
 INSERT INTO e VALUES
