@@ -137,3 +137,40 @@ async fn a_router_asked_to_end_ends_with_status_0_and_one_with_a_wrong_configura
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains("lisen") && words.contains("listen"), "{words}");
 }
+
+/// Gives a running server a certificate and turns TLS on.
+async fn turn_tls_on(cluster: &Cluster, shard: usize) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let client = cluster.shard_client(shard).await;
+    for (file, pem) in [("server.crt", certificate), ("server.key", key.serialize_pem())] {
+        let lines = format!("SELECT unnest(string_to_array('{}', E'\\n'))", pem.trim_end());
+        // The server's own user has to own its key.
+        let write = format!("COPY ({lines}) TO PROGRAM 'umask 077; cat > {file}'");
+        client.batch_execute(&write).await.unwrap();
+    }
+    client.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_tls_is_required_no_connection_of_pgring_goes_without() {
+    let mut cluster = two_shards().await;
+    for shard in 0..2 {
+        turn_tls_on(&cluster, shard).await;
+    }
+    let file = cluster.router().configuration();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n[server_tls]\nmode = \"require\"\n")).unwrap();
+    cluster.router_mut().restart();
+    let client = cluster.client().await;
+    assert_eq!(client.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get::<_, i64>(0), 16);
+    cluster.admin("SHARD TABLE later BY (id)").await;
+    for shard in 0..2 {
+        const COUNT: &str = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl) FROM pg_stat_ssl
+            JOIN pg_stat_activity USING (pid) WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        let row = cluster.shard_client(shard).await.query_one(COUNT, &[]).await.unwrap();
+        assert!(row.get::<_, i64>(0) > 0 && row.get::<_, i64>(1) == 0, "s{shard}: {row:?}");
+    }
+}

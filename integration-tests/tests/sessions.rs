@@ -284,3 +284,152 @@ async fn a_setting_of_pgring_is_shown_by_the_extended_protocol() {
     let row = client.query_one("SHOW pgring.max_fanout", &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "0");
 }
+
+#[tokio::test]
+async fn a_statement_whose_commit_fails_has_no_tag() {
+    CLUSTER.admin("SHARD TABLE late BY (id)").await;
+    same(async |mut raw| {
+        let made = "CREATE TABLE late (id bigint, note text, UNIQUE (id, note) DEFERRABLE INITIALLY DEFERRED)";
+        let mut all = brief(&raw.query(made).await);
+        for second in ["INSERT INTO late VALUES (1, 'a')", "INSERT INTO late VALUES (1, 'b')"] {
+            all.extend(brief(&raw.query(&format!("INSERT INTO late VALUES (1, 'a'); {second}")).await));
+        }
+        all.extend(brief(&raw.query("SELECT 1; SHOW work_mem").await));
+        all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn portals_of_one_batch_are_executed_on_their_own_shards() {
+    let (here, there) = table("portals").await;
+    for name in ["", "s"] {
+        let mut raw = raw().await;
+        let mut out = BytesMut::new();
+        frontend::parse(name, "SELECT id FROM portals WHERE id = $1", [20], &mut out).unwrap();
+        bind_text("p1", name, &[Some(here.to_string())], false, &mut out);
+        bind_text("p2", name, &[Some(there.to_string())], false, &mut out);
+        bind_text("p3", name, &[Some(there.to_string())], false, &mut out);
+        for portal in ["p1", "p2", "p1"] {
+            frontend::describe(b'P', portal, &mut out).unwrap();
+        }
+        for portal in ["p1", "p2"] {
+            frontend::execute(portal, 0, &mut out).unwrap();
+            frontend::close(b'P', portal, &mut out).unwrap();
+        }
+        frontend::close(b'P', "p3", &mut out).unwrap();
+        frontend::sync(&mut out);
+        raw.send(&out).await;
+        let answer = raw.read_until_ready().await;
+        let row = |frame: &&Frame| frame.tag == b'D';
+        let ids: Vec<String> =
+            answer.iter().filter(row).map(|frame| String::from_utf8_lossy(&frame.body[6..]).into_owned()).collect();
+        assert_eq!(ids, [here.to_string(), there.to_string()]);
+        let expected = "1 2 2 2 T T T D C SELECT 1 3 D C SELECT 1 3 3 Z I";
+        assert_eq!(brief(&answer).join(" "), expected, "statement {name:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_parse_is_answered_before_an_execute_behind_it() {
+    same(async |mut raw| {
+        let mut out = BytesMut::new();
+        frontend::parse("a", "SELECT 1", [], &mut out).unwrap();
+        bind_text("p", "a", &[], false, &mut out);
+        frontend::parse("b", "SELECT 2", [], &mut out).unwrap();
+        frontend::execute("p", 0, &mut out).unwrap();
+        frontend::parse("c", "SELECT 2", [], &mut out).unwrap();
+        frontend::describe(b'P', "p", &mut out).unwrap();
+        frontend::sync(&mut out);
+        raw.send(&out).await;
+        brief(&raw.read_until_ready().await)
+    })
+    .await;
+}
+
+/// Ends the backends whose last statement was this one.
+async fn terminate(query: &str) {
+    for shard in 0..2 {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE query = '{query}' \
+             AND pid <> pg_backend_pid()"
+        );
+        CLUSTER.shard_client(shard).await.batch_execute(&sql).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_is_ended_does_not_end_the_session() {
+    let (here, _) = table("ended").await;
+    let mut raw = raw().await;
+    for then in ["SAVEPOINT s", "CREATE TABLE never (id int)", "PREPARE never AS SELECT 1"] {
+        raw.query("BEGIN").await;
+        raw.query(&format!("SELECT 'ended', id FROM ended WHERE id = {here}")).await;
+        terminate(&format!("SELECT ''ended'', id FROM ended WHERE id = {here}")).await;
+        let answer = raw.query(then).await;
+        assert_eq!(brief(&answer), ["E 08006", "Z E"], "{then}");
+        let severity = answer.iter().find(|frame| frame.tag == b'E').unwrap().fields()[&b'S'].clone();
+        assert_eq!(severity, "ERROR", "{then}");
+        assert_eq!(brief(&raw.query("COMMIT").await), ["C ROLLBACK", "Z I"], "{then}");
+        assert_eq!(value(&mut raw, "SELECT count(*) FROM ended").await, "20", "{then}");
+    }
+}
+
+#[tokio::test]
+async fn a_notification_during_a_statement_over_several_shards_comes_after_it() {
+    table("heard").await;
+    let mut raw = raw().await;
+    raw.query("LISTEN heard").await;
+    let slow = "SELECT id, pg_sleep(0.05) FROM heard";
+    raw.send_with(|out| frontend::query(slow, out)).await;
+    for shard in 0..2 {
+        CLUSTER.shard_client(shard).await.batch_execute("NOTIFY heard, 'now'").await.unwrap();
+    }
+    let answer = raw.read_until_ready().await;
+    assert_eq!(brief(&answer).last().map(String::as_str), Some("Z I"));
+    if !answer.iter().any(|frame| frame.tag == b'A') {
+        assert_eq!(raw.read().await.unwrap().tag, b'A');
+    }
+}
+
+#[tokio::test]
+async fn reset_of_a_setting_that_does_not_exist_is_an_error() {
+    let string = format!("{} application_name=x", CLUSTER.connection_string(DATABASE));
+    let client = pgring_integration_tests::client::connect(&string).await;
+    let error = client.batch_execute("RESET nonsense").await.unwrap_err();
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("42704"));
+    client.batch_execute("SET application_name = 'y'; SET work_mem = '3MB'").await.unwrap();
+    client.batch_execute("RESET application_name; RESET work_mem").await.unwrap();
+    for (name, expected) in [("application_name", "x"), ("work_mem", "4MB")] {
+        assert_eq!(client.query_one(&format!("SHOW {name}"), &[]).await.unwrap().get::<_, String>(0), expected);
+    }
+}
+
+#[tokio::test]
+async fn sessions_on_pools_of_one_backend_do_not_wait_for_each_other_or_themselves() {
+    let cluster = Cluster::start(shards(2).database("default_shard = \"s1\"").with("[pool]\nsize = 1")).await;
+    cluster.admin("SHARD TABLE narrow BY (id)").await;
+    let client = cluster.client().await;
+    client.batch_execute("CREATE TABLE narrow (id bigint PRIMARY KEY, note text)").await.unwrap();
+    client.batch_execute("CREATE TABLE local (id int)").await.unwrap();
+    // Refused only after the default shard was asked, on whose only backend the transaction is.
+    client.batch_execute("BEGIN; INSERT INTO local VALUES (1)").await.unwrap();
+    let began = std::time::Instant::now();
+    let refused = client.query("SELECT id, row_number() OVER (ORDER BY note) FROM narrow", &[]).await.unwrap_err();
+    assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("0A000"), "{refused:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(3));
+    client.batch_execute("ROLLBACK").await.unwrap();
+    let reader = async {
+        for _ in 0..20 {
+            client.query("SELECT count(*) FROM narrow", &[]).await.unwrap();
+        }
+    };
+    let other = cluster.client().await;
+    let changer = async {
+        for nth in 0..10 {
+            other.batch_execute(&format!("CREATE TABLE other{nth} (id int)")).await.unwrap();
+        }
+    };
+    tokio::join!(reader, changer);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}

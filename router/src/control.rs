@@ -2,7 +2,11 @@
 //! In: a connection string. Out: a client that is driven in the background. Never: a statement of a client.
 
 use crate::cluster::ServerTls;
-use pgring_config::settings::{ConnectionError, ConnectionParts, ServerTlsMode};
+use pgring_config::{
+    catalog::Catalog,
+    error::CatalogError,
+    settings::{ConnectionError, ConnectionParts, ServerTlsMode},
+};
 use pgring_protocol::certificate;
 use std::{
     future::Future,
@@ -79,7 +83,7 @@ pub async fn connect_parts(parts: &ConnectionParts, database: &str, tls: &Server
         ServerTlsMode::Prefer => SslMode::Prefer,
         ServerTlsMode::Require | ServerTlsMode::VerifyCa | ServerTlsMode::VerifyFull => SslMode::Require,
     });
-    let connector = Connector(tls.config(mode));
+    let connector = connector(parts, tls);
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(connector)).await;
     let (client, connection) = connected.map_err(|_| ControlError::Timeout(CONNECT_TIMEOUT))??;
     tokio::spawn(async move {
@@ -90,10 +94,25 @@ pub async fn connect_parts(parts: &ConnectionParts, database: &str, tls: &Server
     Ok(client)
 }
 
-/// The connection string for tokio-postgres, password included; `database` is used where it names none.
-pub fn driver_string(parts: &ConnectionParts, database: &str) -> String {
+/// Opens the catalog of `database`, with what a connection string says of TLS; that database is used where it names
+/// none.
+///
+/// # Errors
+/// [`CatalogError`].
+pub async fn catalog(
+    parts: &ConnectionParts,
+    tls: &ServerTls,
+    cluster: &str,
+    database: &str,
+) -> Result<Catalog, CatalogError> {
     let dbname = parts.dbname.clone().unwrap_or_else(|| database.to_owned());
-    ConnectionParts { dbname: Some(dbname), ..parts.clone() }.to_driver_string()
+    let sslmode = parts.sslmode.or(Some(tls.mode));
+    let text = ConnectionParts { dbname: Some(dbname), sslmode, ..parts.clone() }.to_driver_string();
+    Catalog::open_with(&text, connector(parts, tls), cluster, database).await
+}
+
+fn connector(parts: &ConnectionParts, tls: &ServerTls) -> Connector {
+    Connector(tls.config(parts.sslmode.unwrap_or(tls.mode)))
 }
 
 /// TLS for tokio-postgres.

@@ -13,7 +13,7 @@ use crate::{
 use metrics::gauge;
 use pgring_config::{
     catalog::{
-        Catalog, identity,
+        identity,
         shards::{SeedReplica, SeedShard},
         watch::Heard,
     },
@@ -93,13 +93,12 @@ pub async fn open(cluster: &Cluster, database: &settings::Database) -> Result<Ar
     let name: Arc<str> = database.name.as_str().into();
     let settings = cluster.settings.load_full();
     let parts = database.catalog_connection().ok_or_else(|| KeeperError::NoCatalog(name.clone()))?;
-    let connection = control::driver_string(parts, &name);
-    let catalog = Catalog::open(&connection, &settings.general.cluster, &name).await?;
+    let tls = ServerTls::clone(&cluster.server_tls.load());
+    let catalog = control::catalog(parts, &tls, &settings.general.cluster, &name).await?;
     catalog.migrate().await?;
     let home = database.home().ok_or_else(|| KeeperError::NoCatalog(name.clone()))?;
     catalog.seed(&seeds(database), home, &reference_tables(database)).await?;
     let topology = catalog.load(&overrides(database)).await?;
-    let tls = ServerTls::clone(&cluster.server_tls.load());
     let places = places(&topology, &name, &settings, &tls, &[])?;
     let snapshot = Snapshot::new(topology, Schema::default(), places);
     let opened = Arc::new(Database::new(Arc::new(database.clone()), &name, Some(catalog), snapshot, tls));
@@ -434,9 +433,8 @@ async fn ask(
         return Ok(client);
     }
     let parts = ConnectionParts::parse(&connection.0).map_err(|error| error.to_string())?;
-    let client = control::connect_parts(&parts, database, tls).await.map_err(|error| error.to_string())?;
-    let driver_string = control::driver_string(&parts, database);
-    let installed = identity::install(&driver_string, cluster, shard.as_str()).await;
+    let mut client = control::connect_parts(&parts, database, tls).await.map_err(|error| error.to_string())?;
+    let installed = identity::install_on(&mut client, cluster, shard.as_str()).await;
     installed.map_err(|error: IdentityError| error.to_string())?;
     Ok(client)
 }

@@ -3,12 +3,38 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::Notify;
+
+/// A moment, to within a tenth of a second: milliseconds since the process began. Reading it costs no call of the
+/// system's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Coarse(u64);
+
+static NOW: AtomicU64 = AtomicU64::new(0);
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// How often [`tick`] is to be called.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Sets the coarse clock.
+pub fn tick() {
+    NOW.store(BEGAN.elapsed().as_millis() as u64, Ordering::Relaxed);
+}
+
+/// The moment of the last tick.
+pub fn now() -> Coarse {
+    Coarse(NOW.load(Ordering::Relaxed))
+}
+
+/// How long ago a moment was.
+pub fn since(moment: Coarse) -> Duration {
+    Duration::from_millis(now().0.saturating_sub(moment.0))
+}
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +79,8 @@ pub struct Client<B> {
     pub tls: bool,
     /// When it connected.
     pub since: SystemTime,
-    started: Instant,
     doing: AtomicU8,
-    changed_ms: AtomicU64,
+    changed: AtomicU64,
     statements: AtomicU64,
     killed: AtomicBool,
     /// Wakes the session to look at what is asked of it.
@@ -69,7 +94,7 @@ impl<B: Clone> Client<B> {
     /// Says what the client does from now on.
     pub fn set_doing(&self, doing: Doing) {
         self.doing.store(doing as u8, Ordering::Relaxed);
-        self.changed_ms.store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.changed.store(now().0, Ordering::Relaxed);
     }
 
     /// What the client does.
@@ -84,7 +109,7 @@ impl<B: Clone> Client<B> {
 
     /// Seconds since it began to do so.
     pub fn doing_for(&self) -> f64 {
-        self.started.elapsed().as_secs_f64() - self.changed_ms.load(Ordering::Relaxed) as f64 / 1000.0
+        since(Coarse(self.changed.load(Ordering::Relaxed))).as_secs_f64()
     }
 
     /// Counts a statement.
@@ -201,9 +226,8 @@ impl<B: Clone> Clients<B> {
             address: arrival.address,
             tls: arrival.tls,
             since: SystemTime::now(),
-            started: Instant::now(),
             doing: AtomicU8::new(Doing::Idle as u8),
-            changed_ms: AtomicU64::new(0),
+            changed: AtomicU64::new(now().0),
             statements: AtomicU64::new(0),
             killed: AtomicBool::new(false),
             wake: Notify::new(),

@@ -8,7 +8,7 @@ use crate::{
     listen::{self, Door, ListenError},
     metrics,
     pool::PoolKey,
-    registry::Doing,
+    registry::{self, Doing},
 };
 use ::metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -168,6 +168,7 @@ pub async fn start(options: Options) -> Result<Running, ServeError> {
         }
     });
     open_databases(&cluster).await?;
+    running.services.spawn(keep_time());
     running.services.spawn(look_after(cluster.clone(), recorder));
     let handles = running.workers.iter().map(|worker| worker.handle.clone()).collect();
     let door = Arc::new(Door::new(cluster, handles));
@@ -212,6 +213,15 @@ fn workers(settings: &Settings, ended: &CancellationToken) -> Result<Vec<Worker>
             Ok(Worker { handle, thread: Some(thread) })
         })
         .collect()
+}
+
+/// Keeps the coarse clock going.
+async fn keep_time() {
+    let mut ticks = interval(registry::TICK);
+    loop {
+        ticks.tick().await;
+        registry::tick();
+    }
 }
 
 /// Each second: closes what has been idle for too long, and brings gauges up to date.

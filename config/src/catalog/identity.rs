@@ -8,7 +8,7 @@ use crate::{
     ids::{Epoch, Token},
     token,
 };
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, NoTls, Transaction};
 
 /// One statement for the simple protocol, which any role may run, in any session: its row goes to [`verify`].
 /// SQLSTATE 42P01 or 3F000 (no such table or schema) means that the server has no identity.
@@ -100,21 +100,27 @@ fn number<T: std::str::FromStr>(text: &Option<&str>) -> Result<T, IdentityError>
 /// [`IdentityError::Encoding`], [`IdentityError::Unreachable`], [`IdentityError::Sql`].
 pub async fn install(connection: &str, cluster: &str, shard: &str) -> Result<Change, IdentityError> {
     let config = dial::read(connection).map_err(IdentityError::Connection)?;
-    let (mut client, driver) = dial::connect(&config).await.map_err(IdentityError::Unreachable)?;
-    let write = async {
-        let transaction = client.transaction().await?;
-        let change = write_identity(&transaction, cluster, shard).await?;
-        transaction.commit().await?;
-        Ok(change)
-    };
+    let dialed = dial::Dialer::new(NoTls).connect(&config).await;
+    let (mut client, driver) = dialed.map_err(IdentityError::Unreachable)?;
     tokio::select! {
-        written = write => written,
+        written = install_on(&mut client, cluster, shard) => written,
         // Ends first only when the connection is lost.
         ended = driver => match ended {
             Ok(()) => Err(IdentityError::Unreachable("the server closed the connection".into())),
             Err(error) => Err(error.into()),
         },
     }
+}
+
+/// As [`install`], over a connection that is there; its `search_path` must be `pg_catalog`.
+///
+/// # Errors
+/// As [`install`]'s.
+pub async fn install_on(client: &mut Client, cluster: &str, shard: &str) -> Result<Change, IdentityError> {
+    let transaction = client.transaction().await?;
+    let change = write_identity(&transaction, cluster, shard).await?;
+    transaction.commit().await?;
+    Ok(change)
 }
 
 async fn write_identity(transaction: &Transaction<'_>, cluster: &str, shard: &str) -> Result<Change, IdentityError> {

@@ -19,13 +19,17 @@ pub mod watch;
 use crate::error::CatalogError;
 use deadpool_postgres::{Object, Pool};
 use std::sync::Arc;
-use tokio_postgres::Config;
+use tokio_postgres::{
+    Config, NoTls, Socket,
+    tls::{MakeTlsConnect, TlsConnect},
+};
 
 /// The catalog of one database. Cloning it shares its connections (at most 4).
 #[derive(Clone)]
 pub struct Catalog {
     pool: Pool,
     config: Config,
+    dialer: dial::Dialer,
     cluster: Arc<str>,
     database: Arc<str>,
 }
@@ -51,9 +55,22 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Connection`], [`CatalogError::Unreachable`].
     pub async fn open(connection: &str, cluster: &str, database: &str) -> Result<Self, CatalogError> {
+        Self::open_with(connection, NoTls, cluster, database).await
+    }
+
+    /// As [`Catalog::open`], over TLS as far as the connection string's `sslmode` asks for it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Connection`], [`CatalogError::Unreachable`].
+    pub async fn open_with<T>(connection: &str, tls: T, cluster: &str, database: &str) -> Result<Self, CatalogError>
+    where
+        T: MakeTlsConnect<Socket, Stream: Send, TlsConnect: Send + TlsConnect<Socket, Future: Send>>,
+        T: Clone + Send + Sync + 'static,
+    {
         let config = dial::read(connection).map_err(CatalogError::Connection)?;
-        let pool = dial::pool(config.clone());
-        let catalog = Self { pool, config, cluster: cluster.into(), database: database.into() };
+        let dialer = dial::Dialer::new(tls);
+        let pool = dial::pool(config.clone(), dialer.clone());
+        let catalog = Self { pool, config, dialer, cluster: cluster.into(), database: database.into() };
         drop(catalog.client().await?);
         Ok(catalog)
     }

@@ -1,7 +1,7 @@
 //! Watch: word of changes, by LISTEN and by asking once a second. In: the catalog. Out: events. Never: a snapshot;
 //! an end because the catalog is away (the router keeps serving from what it has).
 
-use super::{Catalog, dial};
+use super::Catalog;
 use crate::ids::Epoch;
 use std::{future::poll_fn, time::Duration};
 use tokio::{
@@ -75,7 +75,7 @@ impl Catalog {
 
     /// Listens on one connection until it is lost.
     async fn listen(&self, events: &Sender<Heard>, heard_any: &mut bool) -> Lost {
-        let (client, mut driver) = match dial::connect(&self.config).await {
+        let (client, mut driver) = match self.dialer.connect(&self.config).await {
             Ok(connected) => connected,
             Err(error) => return Lost::Connection(error),
         };

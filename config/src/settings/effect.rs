@@ -15,7 +15,10 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("databases.shards.replicas", "replicas"),
     ("databases.spares", "the rebalancer"),
     ("read_routing", "replicas"),
-    ("failover", "failover"),
+    ("failover.buffer", "failover"),
+    ("failover.buffer_timeout", "failover"),
+    ("failover.promote", "failover"),
+    ("failover.fence_command", "failover"),
     ("transactions", "transactions over several shards"),
     ("cache", "the cache of results"),
     ("rebalancer", "the rebalancer"),
@@ -25,10 +28,16 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 impl Settings {
-    /// Keys that the file gives and that have no effect yet, each with the part of pgring that is still missing.
+    /// Keys that the file gives another value than their default and that have no effect yet, each with the part of
+    /// pgring that is still missing.
     pub fn without_effect_yet(&self) -> Vec<(String, &'static str)> {
+        let rows = self.show_rows();
+        let is_part = |key: &str, of: &str| {
+            key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let changed = |key: &&String| rows.iter().any(|row| row.changed && is_part(key, &row.key));
         let waits = |key: &String| waits_for(&without_indices(key)).map(|part| (key.clone(), part));
-        self.given.iter().filter_map(waits).collect()
+        self.given.iter().filter(changed).filter_map(waits).collect()
     }
 }
 

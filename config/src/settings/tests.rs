@@ -419,7 +419,7 @@ fn a_rule_matches_by_user_database_and_address() {
 #[test]
 fn keys_without_effect_are_named_when_they_are_given() {
     let settings = good(
-        "[pool]\nsize = 3\n[cache]\nenabled = true\ntiers = { a = 2 }\n[[users]]\nname = \"u\"\npassword = \"p\"\ntier = \"a\"\n[log]\nlevel = \"warn\"\notlp = \"http://x\"\n[[http.keys]]\nkey = \"k\"\nuser = \"u\"",
+        "[pool]\nsize = 3\n[cache]\nenabled = false\ntiers = { a = 2 }\n[[users]]\nname = \"u\"\npassword = \"p\"\ntier = \"a\"\n[log]\nlevel = \"warn\"\notlp = \"http://x\"\n[[http.keys]]\nkey = \"k\"\nuser = \"u\"",
     );
     let mut keys: Vec<String> = settings.without_effect_yet().into_iter().map(|(key, _)| key).collect();
     keys.sort();
@@ -427,6 +427,14 @@ fn keys_without_effect_are_named_when_they_are_given() {
         keys,
         ["cache.enabled", "cache.tiers.a", "http.keys[0].key", "http.keys[0].user", "log.otlp", "users[0].tier"]
     );
+}
+
+#[test]
+fn a_complete_file_names_no_key_that_has_its_default() {
+    let complete = read(&good("").to_toml()).unwrap();
+    assert_eq!(complete.without_effect_yet(), []);
+    let changed = good("[failover]\ndetect_interval = \"2s\"\nbuffer = true\npromote = true");
+    assert_eq!(changed.without_effect_yet(), [("failover.promote".to_owned(), "failover")]);
 }
 
 #[test]

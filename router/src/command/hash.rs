@@ -1,9 +1,8 @@
 //! `pgring hash`: where a key belongs. In: a type and a value; for arc and shard, a configuration whose catalog is
 //! asked. Out: token, arc, shard. Never: changes the catalog; reads a row.
 
-use crate::control;
+use crate::{cluster::ServerTls, control};
 use pgring_config::{
-    catalog::Catalog,
     key::{KeyType, KeyValue},
     settings::Settings,
     tables::{TableKind, TableName},
@@ -78,8 +77,8 @@ async fn topology(settings: &Settings, database: Option<&str>) -> Result<Topolog
     let found = listed.find(|listed| database.is_none_or(|name| listed.name.as_str() == name));
     let found = found.ok_or_else(|| Failure::Why("the configuration has no such database".to_owned()))?;
     let parts = found.catalog_connection().ok_or_else(|| Failure::Why("it has no catalog".to_owned()))?;
-    let connection = control::driver_string(parts, found.name.as_str());
-    let catalog = Catalog::open(&connection, &settings.general.cluster, found.name.as_str()).await?;
+    let tls = ServerTls::load(&settings.server_tls).map_err(|error| Failure::Why(error.to_string()))?;
+    let catalog = control::catalog(parts, &tls, &settings.general.cluster, found.name.as_str()).await?;
     Ok(catalog.load(&HashMap::new()).await?)
 }
 

@@ -35,12 +35,15 @@ pub struct Frontend {
     pub out: BytesMut,
     /// Characters of the client's message before the statement that runs: added to positions in its errors.
     pub position_offset: usize,
+    /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
+    pub hold_tag: bool,
+    tag: Option<BytesMut>,
 }
 
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, out: BytesMut::new(), position_offset: 0 }
+        Self { stream, inbuf, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
     }
 
     /// A whole message that is already here: its kind and the whole frame.
@@ -96,6 +99,28 @@ impl Frontend {
         }
         self.out.extend_from_slice(bytes);
         self.flush().await
+    }
+
+    /// Keeps a CommandComplete back.
+    pub fn keep_tag(&mut self, frame: &[u8]) {
+        self.tag = Some(frame.into());
+    }
+
+    /// Takes back the CommandComplete of a statement that has just succeeded: one that was kept, else the last frame
+    /// of the output.
+    pub fn take_tag(&mut self) -> Option<BytesMut> {
+        if let Some(kept) = self.tag.take() {
+            return Some(kept);
+        }
+        let mut at = 0;
+        while let Ok(Some(head)) = frame::head(&self.out[at..]) {
+            if at + head.len >= self.out.len() {
+                let is_tag = head.kind == b'C' && at + head.len == self.out.len();
+                return is_tag.then(|| self.out.split_off(at));
+            }
+            at += head.len;
+        }
+        None
     }
 
     /// Gives back memory that a large message took, when nothing is left to read.

@@ -309,6 +309,10 @@ impl Relay<'_> {
         if matches!(self.script.front(), Some(Expect::Execute)) {
             self.script.pop_front();
         }
+        if self.client.hold_tag {
+            self.client.keep_tag(&self.conn.buf[from - 5..to]);
+            return false;
+        }
         true
     }
 

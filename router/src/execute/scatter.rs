@@ -6,7 +6,7 @@ use super::frontend::Frontend;
 use crate::{
     error::{Report, catalogue},
     merge::{Bounds, Column, Merge, MergeError, Merger, Sorted, Step, TextStyle},
-    pool::conn::{Conn, ConnError},
+    pool::conn::{Conn, ConnError, is_fatal},
 };
 use bytes::{Bytes, BytesMut};
 use pgring_protocol::message::{
@@ -190,7 +190,7 @@ fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> R
     match kind {
         b'E' => {
             let mut fields = Fields::parse(body).map_err(broken)?;
-            if matches!(fields.get(b'V').or(fields.get(b'S')), Some("FATAL" | "PANIC")) {
+            if is_fatal(&fields) {
                 // It ends that backend, not the client's session.
                 fields.set(b'S', "ERROR");
                 fields.set(b'V', "ERROR");
@@ -203,7 +203,8 @@ fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> R
             }
         }
         b'S' => conn.note_parameter(body),
-        b'1' | b'2' | b'3' | b't' | b'n' | b'A' | b'Z' => {}
+        b'A' => conn.note_notification(body),
+        b'1' | b'2' | b'3' | b't' | b'n' | b'Z' => {}
         kind => {
             return Err(ScatterError::Backend(ConnError::Protocol(format!("unexpected message {:?}", kind as char))));
         }

@@ -5,7 +5,7 @@
 //! functions and foreign keys can be made everywhere. Function bodies are never read.
 
 use super::{
-    CreatedTable, Ddl, Piece, Plan, PlanKind, Refusal, Splice,
+    CreatedTable, Ddl, Piece, Plan, PlanKind, Reference, Refusal, Splice,
     build::{self, Input, Rules},
     names::{self, Meaning},
     refuse::{plan as planned, refusal, refuse},
@@ -253,7 +253,7 @@ impl Statement<'_> {
         if unique {
             created.unique_keys.push(vec![column.into()]);
         }
-        self.references(created, Range { first: type_end, last: element.last });
+        self.references(created, Range { first: type_end, last: element.last }, &[column.into()]);
     }
 
     fn constraint(&self, created: &mut CreatedTable, element: Range) {
@@ -273,7 +273,9 @@ impl Statement<'_> {
                 created.unique_keys.push(self.equal_columns(open, close));
             }
         }
-        self.references(created, element);
+        let open = top(&["foreign"]).and_then(|at| (at..element.last).find(|at| self.is_symbol(*at, "(")));
+        let columns = open.and_then(|open| Some(self.column_list(open, self.matching(open)?)));
+        self.references(created, element, &columns.unwrap_or_default());
     }
 
     fn column_list(&self, open: usize, close: usize) -> Vec<Box<str>> {
@@ -289,14 +291,49 @@ impl Statement<'_> {
         equal.filter_map(|item| self.lexemes[item.first].identifier().map(Into::into)).collect()
     }
 
-    fn references(&self, created: &mut CreatedTable, range: Range) {
+    fn references(&self, created: &mut CreatedTable, range: Range, columns: &[Box<str>]) {
         for at in range.first..range.last {
             if self.is(at, "references")
-                && let Some((schema, name, _)) = names::read(self.lexemes, at + 1)
+                && let Some((schema, name, after)) = names::read(self.lexemes, at + 1)
             {
-                created.references.push(names::full(self.input, schema.as_deref(), &name));
+                let to = names::full(self.input, schema.as_deref(), &name);
+                let list = self.is_symbol(after, "(").then(|| self.matching(after)).flatten();
+                let others = list.map(|close| self.column_list(after, close)).unwrap_or_default();
+                created.references.push(Reference { to, columns: columns.to_vec(), others });
             }
         }
+    }
+
+    /// A foreign key between sharded tables holds on each shard by itself when it pairs their shard keys.
+    fn check_pairs(
+        &self,
+        created: &CreatedTable,
+        key: &str,
+        reference: &Reference,
+        other: &str,
+        local_unique: bool,
+    ) -> Result<(), Refusal> {
+        let at = reference.columns.iter().position(|column| **column == *key);
+        let count = reference.columns.len();
+        let own = (created.name == reference.to).then_some(&created.unique_keys);
+        let known = own.or(self.input.schema.relation(&reference.to).map(|relation| &relation.unique_keys));
+        let mut keys = known.into_iter().flatten().filter(|columns| columns.len() == count).peekable();
+        let paired = match at {
+            None => false,
+            Some(at) if !reference.others.is_empty() => reference.others.get(at).is_some_and(|to| **to == *other),
+            // A unique key of one column is the shard key.
+            Some(_) if count == 1 && !local_unique => true,
+            // Made in this transaction: its columns are not known yet, but its primary key has the shard key.
+            Some(_) if known.is_none() => !local_unique,
+            Some(at) => keys.peek().is_some() && keys.all(|columns| columns.get(at).is_some_and(|to| **to == *other)),
+        };
+        if paired {
+            return Ok(());
+        }
+        let hint = format!("Pair the shard keys, and name both: FOREIGN KEY ({key}, …) REFERENCES … ({other}, …).");
+        let what =
+            format!("a foreign key from {} to {} that does not pair their shard keys", created.name, reference.to);
+        Err(refusal(catalogue::SCHEMA_CHANGE, what, hint))
     }
 
     fn check_new(&self, created: &CreatedTable) -> Result<(), Refusal> {
@@ -304,7 +341,8 @@ impl Statement<'_> {
         let planned = input.topology.table(&created.name).map(|table| &table.kind);
         let Some(key) = shard_rule(created, input.rules, input.topology) else {
             let reference = planned == Some(&TableKind::Reference) || is_reference_rule(&created.name, input.rules);
-            return created.references.iter().try_for_each(|to| self.check_unsharded(&created.name, reference, to));
+            let mut references = created.references.iter();
+            return references.try_for_each(|made| self.check_unsharded(&created.name, reference, &made.to));
         };
         let (group, allowed) = match planned {
             // A planned rule has no group before the type of its key is known.
@@ -319,11 +357,20 @@ impl Statement<'_> {
         for unique in &created.unique_keys {
             check_unique(&created.name, &key, allowed, unique)?;
         }
-        for to in created.references.iter().filter(|to| **to != created.name) {
+        for reference in &created.references {
+            let to = &reference.to;
+            if *to == created.name {
+                self.check_pairs(created, &key, reference, &key, allowed)?;
+                continue;
+            }
             match names::kind(input, to, 0) {
                 TableKind::Reference => {}
-                TableKind::Sharded(other) if group == Some(other.group) => {}
-                TableKind::Sharded(other) if group.is_none() && self.joins_default(created, &key, other.group) => {}
+                TableKind::Sharded(other)
+                    if group == Some(other.group)
+                        || group.is_none() && self.joins_default(created, &key, other.group) =>
+                {
+                    self.check_pairs(created, &key, reference, &other.key, other.allow_local_unique)?;
+                }
                 _ => return Err(change(format!("a foreign key from {} to {to}", created.name))),
             }
         }
@@ -463,7 +510,7 @@ impl Statement<'_> {
             Meaning::Sharded(_, sharded) => self.check_sharded(table, sharded, &created, action),
             _ => {
                 let reference = matches!(meaning, Meaning::Reference(_));
-                created.references.iter().try_for_each(|to| self.check_unsharded(table, reference, to))
+                created.references.iter().try_for_each(|made| self.check_unsharded(table, reference, &made.to))
             }
         }
     }
@@ -526,10 +573,13 @@ impl Statement<'_> {
         for unique in &created.unique_keys {
             check_unique(table, &sharded.key, sharded.allow_local_unique, unique)?;
         }
-        for to in created.references.iter().filter(|to| *to != table) {
+        for made in &created.references {
+            let to = &made.to;
             match names::kind(self.input, to, 0) {
                 TableKind::Reference => {}
-                TableKind::Sharded(other) if other.group == sharded.group => {}
+                TableKind::Sharded(other) if other.group == sharded.group => {
+                    self.check_pairs(created, &sharded.key, made, &other.key, other.allow_local_unique)?;
+                }
                 _ => return Err(change(format!("a foreign key from {table} to {to}"))),
             }
         }

@@ -185,8 +185,19 @@ pub struct CreatedTable {
     pub columns: Vec<(Box<str>, Box<str>)>,
     /// Columns of its primary and unique keys.
     pub unique_keys: Vec<Vec<Box<str>>>,
-    /// Tables its foreign keys refer to.
-    pub references: Vec<TableName>,
+    /// Its foreign keys.
+    pub references: Vec<Reference>,
+}
+
+/// A foreign key that a change of schema makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that it refers to.
+    pub to: TableName,
+    /// Its columns here; empty when not understood.
+    pub columns: Vec<Box<str>>,
+    /// Its columns there, in the same order; empty: the other table's primary key.
+    pub others: Vec<Box<str>>,
 }
 
 /// COPY of a sharded or reference table.

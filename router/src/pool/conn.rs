@@ -2,6 +2,7 @@
 //! In: bytes and housekeeping SQL. Out: frames. Never: a client.
 
 use super::{profile::Profile, statements::Statements};
+use crate::registry::{self, Coarse};
 use bytes::{Buf, BytesMut};
 use pgring_protocol::{
     backend::{Backend, BackendError, Target},
@@ -11,6 +12,7 @@ use pgring_protocol::{
 };
 use std::{
     future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     pin::pin,
     sync::{
@@ -18,7 +20,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -119,6 +120,8 @@ pub struct Conn {
     pub buf: BytesMut,
     /// Settings as the server reported them.
     pub parameters: Vec<(String, String)>,
+    /// Fingerprint of `parameters`.
+    pub parameters_print: u64,
     /// Statements prepared here.
     pub statements: Statements,
     /// Settings as pgring made them.
@@ -131,10 +134,12 @@ pub struct Conn {
     pub max_prepared_transactions: u32,
     /// Notices of the last housekeeping.
     notices: Vec<Fields>,
+    /// Notifications that came with answers of which the client sees nothing, as frames.
+    pub notifications: BytesMut,
     /// When it was made.
-    pub created: Instant,
+    pub created: Coarse,
     /// When it was last put back.
-    pub idle_since: Instant,
+    pub idle_since: Coarse,
 }
 
 const READ: usize = 16 * 1024;
@@ -143,10 +148,11 @@ const READ_LARGE: usize = 64 * 1024;
 impl Conn {
     /// Wraps a fresh connection.
     pub fn new(backend: Backend, target: Arc<Target>, statements: usize) -> Self {
-        let now = Instant::now();
+        let now = registry::now();
         Self {
             stream: backend.stream,
             buf: backend.buffer,
+            parameters_print: print(&backend.parameters),
             parameters: backend.parameters,
             statements: Statements::new(statements),
             profile: Profile::empty(),
@@ -154,6 +160,7 @@ impl Conn {
             search_path: "\"$user\", public".into(),
             max_prepared_transactions: 0,
             notices: Vec::new(),
+            notifications: BytesMut::new(),
             created: now,
             idle_since: now,
         }
@@ -256,8 +263,13 @@ impl Conn {
                 }
                 b'S' => self.note_parameter(&body),
                 b'N' => self.notices.extend(Fields::parse(&body)),
+                b'A' => self.note_notification(&body),
                 b'E' => {
-                    error.get_or_insert(Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?);
+                    let fields = Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?;
+                    if is_fatal(&fields) {
+                        return Err(ended(&fields));
+                    }
+                    error.get_or_insert(fields);
                 }
                 b'Z' => {
                     drained.status = body.first().copied().unwrap_or(b'I');
@@ -297,6 +309,12 @@ impl Conn {
             match kind {
                 b'Z' => return Ok(body.first().copied().unwrap_or(b'I')),
                 b'S' => self.note_parameter(&body),
+                b'A' => self.note_notification(&body),
+                b'E' => {
+                    if let Some(fields) = Fields::parse(&body).ok().filter(is_fatal) {
+                        return Err(ended(&fields));
+                    }
+                }
                 _ => {}
             }
         }
@@ -309,6 +327,14 @@ impl Conn {
             Some((_, known)) => value.clone_into(known),
             None => self.parameters.push((name.to_owned(), value.to_owned())),
         }
+        self.parameters_print = print(&self.parameters);
+    }
+
+    /// Keeps a notification for the client that listens here.
+    pub fn note_notification(&mut self, body: &[u8]) {
+        self.notifications.extend_from_slice(b"A");
+        self.notifications.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+        self.notifications.extend_from_slice(body);
     }
 
     /// Makes the backend look like `profile`.
@@ -328,6 +354,13 @@ impl Conn {
     }
 }
 
+/// One number for equal settings in equal order.
+fn print(parameters: &[(String, String)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parameters.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What a drained answer said.
 #[derive(Debug, Default)]
 pub struct Drained {
@@ -337,6 +370,17 @@ pub struct Drained {
     pub tag: String,
     /// Transaction status: I, T or E.
     pub status: u8,
+}
+
+/// An error with which the server ends the connection.
+pub fn is_fatal(fields: &Fields) -> bool {
+    matches!(fields.get(b'V').or(fields.get(b'S')), Some("FATAL" | "PANIC"))
+}
+
+/// The connection is lost, and the server said why.
+fn ended(fields: &Fields) -> ConnError {
+    let said = fields.get(b'M').unwrap_or("no reason given").to_owned();
+    ConnError::Lost(io::Error::new(io::ErrorKind::ConnectionAborted, said))
 }
 
 fn text_row(body: &[u8]) -> Result<Vec<Option<String>>, ConnError> {

@@ -8,7 +8,7 @@ pub mod conn;
 pub mod profile;
 pub mod statements;
 
-use crate::metrics;
+use crate::{metrics, registry};
 use conn::{Conn, ConnError};
 use pgring_config::{
     catalog::identity,
@@ -111,6 +111,9 @@ pub enum PoolError {
     Closed(ServerName),
 }
 
+/// A connection at rest. Boxed: it changes hands with every statement, and is large.
+type Idle = Box<Conn>;
+
 /// Connections of one user to one server.
 #[derive(Debug)]
 pub struct Pool {
@@ -121,7 +124,7 @@ pub struct Pool {
     expected: Option<Expected>,
     limits: PoolLimits,
     permits: Arc<Semaphore>,
-    idle: Box<[Mutex<Vec<Conn>>]>,
+    idle: Box<[Mutex<Vec<Idle>>]>,
     total: AtomicUsize,
     waiting: AtomicUsize,
     max_wait_us: AtomicU64,
@@ -131,7 +134,7 @@ pub struct Pool {
 /// A held backend. Dropped without [`Checkout::give_back`] it is closed, never reused.
 #[derive(Debug)]
 pub struct Checkout {
-    conn: Option<Conn>,
+    conn: Option<Box<Conn>>,
     pool: Arc<Pool>,
     worker: Worker,
     _permit: OwnedSemaphorePermit,
@@ -175,7 +178,7 @@ impl Pool {
                 let opening = Opening(self);
                 let conn = self.dial().await?;
                 std::mem::forget(opening);
-                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+                return Ok(Checkout { conn: Some(Box::new(conn)), pool: self.clone(), worker, _permit: permit });
             }
             self.total.fetch_sub(1, Ordering::AcqRel);
             if let Some(conn) = self.take_over(worker) {
@@ -200,11 +203,11 @@ impl Pool {
         }
     }
 
-    fn stack(&self, worker: Worker) -> Option<std::sync::MutexGuard<'_, Vec<Conn>>> {
+    fn stack(&self, worker: Worker) -> Option<std::sync::MutexGuard<'_, Vec<Idle>>> {
         self.idle.get(worker).map(|stack| stack.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_idle(&self, worker: Worker) -> Option<Conn> {
+    fn take_idle(&self, worker: Worker) -> Option<Box<Conn>> {
         loop {
             let mut conn = self.stack(worker)?.pop()?;
             if !self.is_old(&conn) && conn.is_quiet() {
@@ -214,14 +217,14 @@ impl Pool {
         }
     }
 
-    fn take_over(&self, worker: Worker) -> Option<Conn> {
+    fn take_over(&self, worker: Worker) -> Option<Box<Conn>> {
         for other in (0..self.idle.len()).filter(|other| *other != worker) {
             let taken = self.stack(other).and_then(|mut stack| stack.pop());
             if let Some(mut conn) = taken {
                 if self.is_old(&conn) || !conn.is_quiet() {
                     self.close(conn);
                 } else if let Some(conn) = conn.rehome() {
-                    return Some(conn);
+                    return Some(Box::new(conn));
                 } else {
                     self.total.fetch_sub(1, Ordering::AcqRel);
                 }
@@ -231,10 +234,10 @@ impl Pool {
     }
 
     fn is_old(&self, conn: &Conn) -> bool {
-        self.limits.max_lifetime.is_some_and(|most| conn.created.elapsed() > most)
+        self.limits.max_lifetime.is_some_and(|most| registry::since(conn.created) > most)
     }
 
-    fn close(&self, conn: Conn) {
+    fn close(&self, conn: Box<Conn>) {
         drop(conn);
         self.total.fetch_sub(1, Ordering::AcqRel);
     }
@@ -265,8 +268,10 @@ impl Pool {
         for worker in 0..self.idle.len() {
             let Some(mut stack) = self.stack(worker) else { continue };
             let retired = self.retired.load(Ordering::Acquire);
-            let too_idle = |conn: &Conn| self.limits.idle_timeout.is_some_and(|most| conn.idle_since.elapsed() > most);
-            let gone: Vec<Conn> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
+            let too_idle = |conn: &mut Box<Conn>| {
+                self.limits.idle_timeout.is_some_and(|most| registry::since(conn.idle_since) > most)
+            };
+            let gone: Vec<Idle> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
             drop(stack);
             gone.into_iter().for_each(|conn| self.close(conn));
         }
@@ -330,7 +335,7 @@ impl Checkout {
             return;
         }
         conn.shrink();
-        conn.idle_since = Instant::now();
+        conn.idle_since = registry::now();
         if let Some(mut stack) = self.pool.stack(self.worker) {
             stack.push(conn);
         }

@@ -49,17 +49,22 @@ pub(super) struct Batch {
     /// An error was reported: everything up to Sync is passed over.
     skipping: bool,
     segment: Option<Segment>,
+    /// Segments so far.
+    segments: u64,
     portals: HashMap<Box<[u8]>, Portal>,
     /// A Parse that no server has seen yet: where it goes is known with the next message.
     pending: Option<(Box<[u8]>, Arc<Prepared>)>,
     /// Statements named since the last Sync.
     fresh: Vec<Box<[u8]>>,
     started: Option<Instant>,
+    /// The way of the batch's last execution.
+    route: Option<RouteKind>,
 }
 
 /// Messages for one backend and what is expected of it.
 #[derive(Debug)]
 struct Segment {
+    number: u64,
     held: Held,
     out: BytesMut,
     script: VecDeque<Expect>,
@@ -69,7 +74,6 @@ struct Segment {
     executed: bool,
     /// The unnamed statement that this backend has.
     unnamed: Option<Arc<Prepared>>,
-    route: RouteKind,
     /// Number of the session's temporary tables before it.
     temps: usize,
 }
@@ -85,6 +89,10 @@ struct Portal {
     describe: bool,
     /// Rows over several shards were let go after a row limit.
     suspended: bool,
+    /// Number of the segment in which it was bound; None: it is a cursor, or no server has it.
+    bound: Option<u64>,
+    /// It was executed where it was bound.
+    executed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +158,8 @@ impl Session {
             self.batch.portals.clear();
         }
         if let Some(started) = self.batch.started.take() {
-            self.database.statements.record(RouteKind::Single, started.elapsed().as_secs_f64());
+            let route = self.batch.route.take().unwrap_or(RouteKind::Local);
+            self.database.statements.record(route, started.elapsed().as_secs_f64());
         }
         if told { Ok(()) } else { self.ready().await }
     }
@@ -339,7 +348,9 @@ impl Session {
             }
             self.hold(snapshot, shard).await?
         };
+        self.batch.segments += 1;
         let mut segment = Segment {
+            number: self.batch.segments,
             held,
             out: BytesMut::new(),
             script: VecDeque::new(),
@@ -347,7 +358,6 @@ impl Session {
             apart,
             executed: false,
             unnamed: None,
-            route: RouteKind::Local,
             temps: self.temp_tables.len(),
         };
         if let Some(opening) = segment.held.opening.take() {
@@ -436,7 +446,16 @@ impl Session {
         };
         let (plan, place) = self.place(&prepared, &values, &snapshot)?;
         let rest = body.slice_ref(bind.rest);
-        let portal = Portal { prepared: prepared.clone(), plan, rest, place, describe: false, suspended: false };
+        let mut portal = Portal {
+            prepared: prepared.clone(),
+            plan,
+            rest,
+            place,
+            describe: false,
+            suspended: false,
+            bound: None,
+            executed: false,
+        };
         match place {
             Place::Server { shard, reach, apart } => {
                 self.segment(shard, reach, apart, &snapshot).await?;
@@ -445,8 +464,9 @@ impl Session {
                 if let Some(segment) = &mut self.batch.segment {
                     build::bind_raw(&mut segment.out, bind.portal, name, bind.rest);
                     segment.script.push_back(Expect::Bind);
+                    portal.bound = Some(segment.number);
                     if matches!(portal.plan.kind, PlanKind::Sharded(_)) {
-                        segment.route = RouteKind::Single;
+                        self.batch.route = Some(RouteKind::Single);
                     }
                 }
             }
@@ -634,14 +654,52 @@ impl Session {
         }
     }
 
+    /// Makes the segment the one where a portal is. Outside the transaction a portal goes with its segment, which may
+    /// have ended within the batch: it is bound again.
+    async fn segment_of_portal(
+        &mut self,
+        name: &[u8],
+        portal: &Portal,
+        (shard, reach, apart): (ShardIndex, Reach, bool),
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        self.segment(shard, reach, apart, snapshot).await?;
+        let here = self.batch.segment.as_ref().map(|segment| segment.number);
+        if portal.bound.is_none() || portal.bound == here || (self.txn.is_some() && !apart) {
+            return Ok(());
+        }
+        if portal.executed {
+            return Err(Report::new(catalogue::SECOND_SHARD)
+                .detail("a portal was executed, and another shard was reached since")
+                .hint("Use a transaction block.")
+                .into());
+        }
+        let prepared = &portal.prepared;
+        let parsed = self.batch.segment.as_ref().and_then(|segment| segment.unnamed.as_ref());
+        if prepared.id.is_some() || !parsed.is_some_and(|parsed| Arc::ptr_eq(parsed, prepared)) {
+            self.add_parse(prepared, true).await?;
+        }
+        self.make_room(portal.rest.len()).await?;
+        if let Some(segment) = &mut self.batch.segment {
+            let statement = prepared.id.map(|id| id.name()).unwrap_or_default();
+            build::bind_raw(&mut segment.out, name, statement, &portal.rest);
+            segment.script.push_back(Expect::HiddenBind);
+        }
+        if let Some(portal) = self.batch.portals.get_mut(name) {
+            portal.bound = here;
+        }
+        Ok(())
+    }
+
     async fn describe_portal(&mut self, name: &[u8]) -> Result<(), Fault> {
         let portal = self.portal(name)?;
+        self.send_pending().await?;
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
             self.leave_segment().await?;
             return self.describe_special(name, &portal, &snapshot).await;
         };
-        self.segment(shard, reach, apart, &snapshot).await?;
+        self.segment_of_portal(name, &portal, (shard, reach, apart), &snapshot).await?;
         if let Some(segment) = &mut self.batch.segment {
             build::describe(&mut segment.out, b'P', name);
             segment.script.push_back(Expect::Describe { statement: false });
@@ -694,12 +752,14 @@ impl Session {
             place: Place::Server { shard, reach: Reach::Nothing, apart: false },
             describe: false,
             suspended: false,
+            bound: None,
+            executed: false,
         })
     }
 
     /// Describes a portal over several shards by its statement on the default shard.
     async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
-        let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
+        let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
         let mut out = BytesMut::new();
         build::parse(&mut out, "", portal.prepared.text.as_bytes(), portal.prepared.types());
         build::bind_raw(&mut out, "", "", &portal.rest);
@@ -727,12 +787,16 @@ impl Session {
     async fn on_execute(&mut self, body: &[u8]) -> Result<(), Fault> {
         let execute = Execute::parse(body).map_err(violation)?;
         let portal = self.portal(execute.portal)?;
+        self.send_pending().await?;
         self.me.count();
         let snapshot = self.database.snapshot().clone();
         let Place::Server { shard, reach, apart } = portal.place else {
             return self.execute_special(execute.portal, &portal, execute.max_rows, &snapshot).await;
         };
-        self.segment(shard, reach, apart, &snapshot).await?;
+        self.segment_of_portal(execute.portal, &portal, (shard, reach, apart), &snapshot).await?;
+        if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
+            portal.executed = true;
+        }
         if let Some(segment) = &mut self.batch.segment {
             build::execute(&mut segment.out, execute.portal, execute.max_rows);
             segment.script.push_back(Expect::Execute);
@@ -801,7 +865,8 @@ impl Session {
         {
             portal.suspended = true;
         }
-        self.call(&portal.plan, &values, Some(execution), snapshot).await.map(|_| ())
+        self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
+        Ok(())
     }
 
     async fn on_close(&mut self, body: &[u8]) -> Result<(), Fault> {
@@ -813,13 +878,16 @@ impl Session {
             && let Place::Server { shard, reach, apart } = portal.place
         {
             self.batch.portals.remove(close.name);
-            let snapshot = self.database.snapshot().clone();
-            self.segment(shard, reach, apart, &snapshot).await?;
-            if let Some(segment) = &mut self.batch.segment {
-                build::close(&mut segment.out, b'P', close.name);
-                segment.script.push_back(Expect::Close { hidden: false });
+            let here = self.batch.segment.as_ref().map(|segment| segment.number);
+            if portal.bound.is_none() || portal.bound == here || (self.txn.is_some() && !apart) {
+                let snapshot = self.database.snapshot().clone();
+                self.segment(shard, reach, apart, &snapshot).await?;
+                if let Some(segment) = &mut self.batch.segment {
+                    build::close(&mut segment.out, b'P', close.name);
+                    segment.script.push_back(Expect::Close { hidden: false });
+                }
+                return Ok(());
             }
-            return Ok(());
         } else {
             self.batch.portals.remove(close.name);
         }

@@ -178,7 +178,8 @@ impl Session {
         execution: Option<&Execution<'_>>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Fault> {
-        let mut held = self.hold_apart(snapshot, snapshot.topology.default_shard).await?;
+        let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
+        let open = held.is_in_txn();
         let mut out = BytesMut::new();
         build::parse(&mut out, "", text, execution.map_or(&[], |execution| execution.prepared.types()));
         build::sync(&mut out);
@@ -190,12 +191,12 @@ impl Session {
         match judged {
             Err(ConnError::Server(fields)) => {
                 build::error(&mut self.client.out, &fields);
-                self.let_go(held, b'I', Reach::Nothing);
+                self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
                 Err(Fault::Told)
             }
-            Err(error) => Err(hold::lost(&error, false).into()),
+            Err(error) => Err(self.lost_while_held(&error)),
             Ok(()) => {
-                self.let_go(held, b'I', Reach::Nothing);
+                self.let_go(held, if open { b'T' } else { b'I' }, Reach::Nothing);
                 Ok(())
             }
         }
@@ -347,7 +348,8 @@ impl Session {
         }
     }
 
-    /// Holds the backends of several shards; in a transaction it is opened on each.
+    /// Holds the backends of several shards, which are in the order of their numbers: so no two sessions wait for
+    /// each other's. In a transaction it is opened on each.
     async fn hold_all(&mut self, shards: &[ShardIndex], snapshot: &Arc<Snapshot>) -> Result<Vec<Held>, Fault> {
         let mut held = Vec::with_capacity(shards.len());
         for shard in shards {
@@ -362,7 +364,7 @@ impl Session {
                 && let Err(error) = one.conn().housekeep(&opening).await
             {
                 self.put_back(held);
-                return Err(hold::lost(&error, false).into());
+                return Err(self.lost_while_held(&error));
             }
             held.push(one);
         }
@@ -455,12 +457,18 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<String, Fault> {
         let mut tag = None;
+        if self.txn.is_some() {
+            let mut in_order = shards.to_vec();
+            in_order.sort_unstable();
+            let held = self.hold_all(&in_order, snapshot).await?;
+            self.put_back(held);
+        }
         for (nth, shard) in shards.iter().enumerate() {
             let mut held = self.hold(snapshot, *shard).await?;
             if let Some(opening) = held.opening.take()
                 && let Err(error) = held.conn().housekeep(&opening).await
             {
-                return Err(hold::lost(&error, false).into());
+                return Err(self.lost_while_held(&error));
             }
             let sql = if nth == 0 { text } else { elsewhere };
             let result = held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await;
@@ -476,7 +484,10 @@ impl Session {
                     self.let_go(held, if status == b'T' { b'E' } else { b'I' }, Reach::Schema);
                     return Err(Fault::Told);
                 }
-                Err(error) => return Err(hold::lost(&error, true).into()),
+                Err(error) => {
+                    self.me.end_work();
+                    return Err(hold::lost(&error, self.txn.is_none()).into());
+                }
             }
         }
         Ok(tag.unwrap_or_default())

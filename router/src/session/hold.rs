@@ -40,6 +40,11 @@ impl Held {
         self.checkout.conn()
     }
 
+    /// It belongs to the transaction.
+    pub(super) fn is_in_txn(&self) -> bool {
+        self.in_txn
+    }
+
     /// The backend of a participant whose transaction has ended.
     pub(super) fn after(participant: Participant) -> Self {
         let Participant { shard, checkout, profile } = participant;
@@ -85,6 +90,27 @@ impl Session {
         held.profile = held.conn().profile.clone();
         self.me.begin_work(held.conn().cancel.clone());
         Ok(held)
+    }
+
+    /// Gets the transaction's backend of a shard if it is open there, else one outside it: a session must not wait
+    /// for a backend that it holds itself.
+    pub(super) async fn hold_here_or_apart(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        shard: ShardIndex,
+    ) -> Result<Held, Fault> {
+        let is_open = self.txn.as_ref().is_some_and(|txn| txn.participants.iter().any(|p| p.shard == shard));
+        if is_open { self.hold(snapshot, shard).await } else { self.hold_apart(snapshot, shard).await }
+    }
+
+    /// The fault of a statement whose backend failed at pgring's own SQL, and was dropped.
+    pub(super) fn lost_while_held(&mut self, error: &ConnError) -> Fault {
+        self.me.end_work();
+        if let ConnError::Server(fields) = error {
+            build::error(&mut self.client.out, fields);
+            return Fault::Told;
+        }
+        lost(error, false).into()
     }
 
     fn pool(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
@@ -218,6 +244,7 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.housekeep("DISCARD ALL").await?;
     conn.profile = Profile::empty();
     conn.statements.clear();
+    conn.notifications.clear();
     Ok(())
 }
 
@@ -225,6 +252,9 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
 pub(super) async fn notified(listener: Option<&mut Pin>) -> io::Result<BytesMut> {
     let Some(pin) = listener else { return std::future::pending().await };
     let conn = pin.checkout.conn();
+    if !conn.notifications.is_empty() {
+        return Ok(conn.notifications.split());
+    }
     loop {
         let mut whole = 0;
         while let Ok(Some(head)) = frame::head(&conn.buf[whole..]) {

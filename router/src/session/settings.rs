@@ -57,6 +57,8 @@ pub(super) struct Settings {
     /// search_path of a fresh backend.
     base_path: Arc<str>,
     told: Vec<(String, String)>,
+    /// Fingerprint of what the backend reported that the client was told of last.
+    told_print: u64,
     pgring: BTreeMap<&'static str, String>,
     path: Path,
 }
@@ -75,9 +77,10 @@ pub(super) struct Path {
 impl Settings {
     /// Tells the client what `conn` reports, where it differs from what the client knows.
     pub(super) fn tell(&mut self, conn: &Conn, out: &mut BytesMut) {
-        if self.told == conn.parameters {
+        if self.told_print == conn.parameters_print {
             return;
         }
+        self.told_print = conn.parameters_print;
         for (name, value) in &conn.parameters {
             match self.told.iter_mut().find(|(known, _)| known == name) {
                 Some((_, known)) if known == value => continue,
@@ -91,6 +94,7 @@ impl Settings {
     /// Takes note of what the client has just been told by `conn`.
     pub(super) fn note(&mut self, conn: &Conn) {
         self.told.clone_from(&conn.parameters);
+        self.told_print = conn.parameters_print;
     }
 
     /// A setting that the server reported.

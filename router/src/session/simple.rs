@@ -148,8 +148,9 @@ impl Session {
             return Ok(done);
         }
         let mut implicit = false;
+        let mut tag = None;
         let mut own = Lexed::default();
-        for span in &lexed.statements {
+        for (nth, span) in lexed.statements.iter().enumerate() {
             let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             lex(inner.as_bytes(), &mut own);
             let verb = verb::recognise(inner);
@@ -169,8 +170,13 @@ impl Session {
             }
             let before = text.get(..span.start as usize).unwrap_or_default();
             self.client.position_offset = before.chars().count();
+            let commits_next = implicit && nth + 1 == lexed.statements.len();
+            self.client.hold_tag = commits_next;
             let result = self.statement(inner, &mut own, None, started).await;
+            self.client.hold_tag = false;
             self.client.position_offset = 0;
+            // The last statement has succeeded only when the commit has.
+            let kept = if commits_next { self.client.take_tag() } else { None };
             let failed = result.is_err() || self.txn.as_ref().is_some_and(|txn| txn.failed);
             if let Err(fault) = result {
                 self.fault(fault)?;
@@ -181,10 +187,12 @@ impl Session {
                 }
                 return Ok(Done::Open);
             }
+            tag = kept;
         }
         if implicit && let Some(txn) = self.txn.take() {
             self.commit_quietly(txn).await?;
         }
+        self.client.out.extend_from_slice(&tag.unwrap_or_default());
         Ok(Done::Open)
     }
 

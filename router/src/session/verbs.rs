@@ -252,7 +252,11 @@ impl Session {
                 self.settings.current.reset_all(&startup)
             }
         };
-        if startup == Profile::empty() {
+        let known_at_start = match which {
+            Which::Name(name) => startup.get(name).is_some(),
+            Which::All => startup != Profile::empty(),
+        };
+        if !known_at_start {
             return self.change_settings(text, frame, changed).await;
         }
         // The server would go back to its own start-up values; the session's are pgring's to restore.
@@ -279,7 +283,7 @@ impl Session {
         if let Some(opening) = held.opening.take()
             && let Err(error) = held.conn().housekeep(&opening).await
         {
-            return Err(super::hold::lost(&error, false).into());
+            return Err(self.lost_while_held(&error));
         }
         self.let_go(held, status, Reach::Nothing);
         Ok(())
@@ -359,7 +363,7 @@ impl Session {
                 self.let_go(held, status, Reach::Nothing);
                 return Err(Fault::Told);
             }
-            Err(error) => return Err(super::hold::lost(&error, false).into()),
+            Err(error) => return Err(self.lost_while_held(&error)),
         }
         self.let_go(held, status, Reach::Nothing);
         build::command_complete(&mut self.client.out, "PREPARE");
@@ -429,7 +433,7 @@ impl Session {
                     self.let_go(held, status, Reach::Nothing);
                     return Err(Fault::Told);
                 }
-                Err(error) => return Err(super::hold::lost(&error, false).into()),
+                Err(error) => return Err(self.lost_while_held(&error)),
             }
         }
         let mut out = BytesMut::new();

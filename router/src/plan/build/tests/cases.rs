@@ -545,6 +545,32 @@ fn traps_18_and_21_schema() {
         ("create table t (id int references orders)", "refuse 1009"),
         ("create table t (id int, foreign key (id) references logs (id))", "ddl +public.t"),
         ("create table countries (id int references logs)", "refuse 1009"),
+        ("create table planned (customer_id bigint references orders)", "ddl +public.planned"),
+        ("create table planned (customer_id bigint, id int references orders)", "refuse 1009"),
+        (
+            "create table planned (customer_id bigint, o int, foreign key (customer_id, o) references items (customer_id, order_id))",
+            "ddl +public.planned",
+        ),
+        (
+            "create table planned (customer_id bigint, o int, foreign key (o, customer_id) references items (customer_id, order_id))",
+            "refuse 1009",
+        ),
+        (
+            "create table planned (customer_id bigint, o int, foreign key (customer_id, o) references items)",
+            "refuse 1009",
+        ),
+        (
+            "create table planned (customer_id bigint, up int, foreign key (up) references planned (customer_id))",
+            "refuse 1009",
+        ),
+        (
+            "create table planned (customer_id bigint, up int, id int, primary key (customer_id, id), \
+             foreign key (customer_id, up) references planned)",
+            "ddl +public.planned",
+        ),
+        ("alter table items add foreign key (customer_id, order_id) references orders (customer_id, id)", "ddl"),
+        ("alter table items add foreign key (order_id) references orders (id)", "refuse 1009"),
+        ("alter table items add column x bigint references orders (customer_id)", "refuse 1009"),
         ("create temp table x (id int)", "local pin temporary table"),
         ("create temp table x as select * from orders", "refuse 1007"),
         ("create table x as select * from logs", "ddl +public.x"),
