@@ -20,6 +20,7 @@ pub mod router;
 pub mod cluster;
 pub mod oracle;
 pub mod faults;
+pub mod generator;
 pub mod program;
 
 pub use cluster::{Cluster, ClusterOptions, shards};

@@ -5,7 +5,7 @@
 //! - `-- case: name` begins a case;
 //! - `-- expect: same | error | refused` holds for the statements that follow it in its case (`same` at first): the same
 //!   answer; the same SQLSTATE; 0A000 from a cluster of several shards (the one
-//!   PostgreSQL must be able to EXPLAIN such a statement, and it runs nowhere else);
+//!   PostgreSQL must be able to EXPLAIN such a statement, or to run it and roll it back; it runs nowhere else);
 //! - `-- params: ["7", null]` gives the next statement parameters as text; it runs in the extended protocol only;
 //! - `-- pgring: ADMIN COMMAND` runs in the admin database of clusters;
 //! - `-- servers: STATEMENT` runs on the one PostgreSQL and, past the router, on every shard.
@@ -288,6 +288,18 @@ impl Side<'_> {
         };
         Answer::of(&frames)
     }
+
+    /// Whether a statement is right, without any trace of it: EXPLAIN, or a transaction that is rolled back.
+    async fn try_out(&mut self, sql: &str) -> Answer {
+        let explained = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES", "TABLE"];
+        if explained.iter().any(|verb| sql.trim_start().to_ascii_uppercase().starts_with(verb)) {
+            return self.run(Protocol::Simple, &format!("EXPLAIN {sql}"), &[]).await;
+        }
+        self.run(Protocol::Simple, "BEGIN", &[]).await;
+        let answer = self.run(Protocol::Simple, sql, &[]).await;
+        self.run(Protocol::Simple, "ROLLBACK", &[]).await;
+        answer
+    }
 }
 
 /// What a run of a world found.
@@ -349,7 +361,7 @@ async fn run_case(
             }
             Step::Statement { parameters, .. } if protocol == Protocol::Simple && !parameters.is_empty() => {}
             Step::Statement { sql, parameters, expect: Expect::Refused } => {
-                let valid = oracle.run(Protocol::Simple, &format!("EXPLAIN {sql}"), &[]).await;
+                let valid = oracle.try_out(sql).await;
                 findings.judge_truth(case, sql, &valid, Expect::Same);
                 for side in sides.iter_mut().filter(|side| side.cluster.is_some_and(|c| c.shard_count() > 1)) {
                     let answer = side.run(protocol, sql, parameters).await;

@@ -48,6 +48,10 @@ SELECT customer_id, total FROM orders ORDER BY total NULLS FIRST, order_id LIMIT
 SELECT name FROM customers ORDER BY customer_id;
 SELECT name FROM customers ORDER BY score DESC NULLS LAST, customer_id LIMIT 6;
 
+-- case: an order by what is not selected, beside an alias of its name
+SELECT score AS customer_id FROM customers ORDER BY customer_id, customers.customer_id;
+SELECT joined AS score FROM customers ORDER BY score, customers.score, customers.customer_id LIMIT 5;
+
 -- case: aggregates
 SELECT count(*) FROM customers;
 SELECT count(city), count(*) AS everyone FROM customers;

@@ -96,12 +96,13 @@ fn check(sort: &Sort) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Appends a sort key to the select list.
+/// Appends a sort key to the select list, with a name that makes no name of the client's ambiguous.
 fn hidden(scatter: &mut Scatter<'_>, expr: &Expr, range: Range) -> Result<usize, Refusal> {
     let Some((start, end)) = rewrite::shape_span(scatter.input.lexed, scatter.lexemes, range) else {
         return Err(scatter.unsupported("ORDER BY in this form"));
     };
-    scatter.append(vec![Piece::Text(", ".into()), Piece::Span(start, end)]);
+    let name = format!(" AS pgring_order_{}", scatter.columns.len());
+    scatter.append(vec![Piece::Text(", ".into()), Piece::Span(start, end), Piece::Text(name)]);
     let stored = scatter.stored(expr);
     let (byte_order, known) = stored.map_or((collates_by_bytes(expr), false), |column| (column.byte_order, true));
     let column = Column { name: None, expr: Some(expr.clone()), range: None, byte_order, known, hidden: true };

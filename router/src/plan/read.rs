@@ -6,7 +6,9 @@ use super::{
     aggregate::{self, Scattered},
     build::Input,
     join::{Analysis, InsertRows},
+    names,
     refuse::{plan, refusal, refuse},
+    utility,
 };
 use crate::{
     error::catalogue,
@@ -18,6 +20,7 @@ use crate::{
     topology::schema::Volatility,
 };
 use pgring_config::tables::TableKind;
+use std::collections::HashSet;
 
 /// What a called function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,29 @@ fn called(input: &Input<'_>, analysis: &Analysis<'_>, wanted: &[Builtin]) -> Opt
     calls.find(|called| matches(class(input, &called.call.name))).map(|called| called.call.name.name.clone())
 }
 
+/// Whether the body of a user's function, or of one that it calls, names a sharded table: on a server it would see that
+/// server's rows only.
+fn reaches_tables(input: &Input<'_>, name: &Name) -> bool {
+    let bodies = |schema: Option<&str>, name: &str| -> Vec<&(Box<str>, Box<str>)> {
+        let found = input.schema.bodies.keys();
+        found.filter(|full| &*full.1 == name && schema.is_none_or(|schema| schema == &*full.0)).collect()
+    };
+    let mut open = bodies(name.schema.as_deref(), &name.name);
+    let mut seen = HashSet::new();
+    while let Some(at) = open.pop() {
+        if !seen.insert(at) {
+            continue;
+        }
+        for word in utility::words(&input.schema.bodies[at]) {
+            if names::mentions(input, &word).0 {
+                return true;
+            }
+            open.extend(bodies(None, &word));
+        }
+    }
+    false
+}
+
 fn has_placed_tables(input: &Input<'_>) -> bool {
     input.topology.tables.values().any(|table| table.kind != TableKind::Local)
 }
@@ -90,6 +116,10 @@ fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
     }
     if let Some(name) = called(input, analysis, &[Builtin::RunsText]).filter(|_| has_placed_tables(input)) {
         return Some(refusal(catalogue::UNSUPPORTED, format!("{name}, which runs a text"), "Run the text itself."));
+    }
+    if let Some(name) = analysis.calls.iter().map(|called| &called.call.name).find(|name| reaches_tables(input, name)) {
+        let what = format!("{}, a function whose body names a sharded table", name.name);
+        return Some(refusal(catalogue::UNSUPPORTED, what, "Run the statements of its body instead."));
     }
     if let Some(table) = &analysis.writes_reference {
         return Some(refusal(catalogue::REFERENCE_WRITE, format!("{table}"), "Write it on each server by hand."));

@@ -107,6 +107,7 @@ struct FunctionRow {
     schema: Box<str>,
     name: Box<str>,
     volatility: Box<str>,
+    body: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -121,9 +122,11 @@ struct NameRow {
 /// [`SchemaError::Server`] with the server's SQLSTATE; [`SchemaError::Malformed`] if the answer cannot be read.
 pub async fn load(client: &Client) -> Result<Schema, SchemaError> {
     let row = client.query_one(QUERY, &[]).await?;
+    let functions = list::<FunctionRow>(&row, "functions")?;
     let mut schema = Schema {
         relations: relations(&row)?,
-        functions: functions(list(&row, "functions")?),
+        bodies: bodies(&functions),
+        functions: self::functions(functions),
         system_relations: list::<NameRow>(&row, "system_relations")?
             .into_iter()
             .map(|system| TableName::new(system.schema, system.name))
@@ -276,4 +279,17 @@ fn functions(rows: Vec<FunctionRow>) -> HashMap<(Box<str>, Box<str>), Volatility
             .or_insert(own);
     }
     functions
+}
+
+/// The bodies of functions by name.
+fn bodies(rows: &[FunctionRow]) -> HashMap<(Box<str>, Box<str>), String> {
+    let mut bodies: HashMap<_, String> = HashMap::new();
+    for row in rows {
+        if let Some(body) = &row.body {
+            let all = bodies.entry((row.schema.clone(), row.name.clone())).or_default();
+            all.push_str(body);
+            all.push('\n');
+        }
+    }
+    bodies
 }

@@ -112,6 +112,8 @@ pub struct Schema {
     pub relations: HashMap<TableName, Relation>,
     /// Functions, procedures and aggregates outside pg_catalog, by (schema, name); the worst of their overloads.
     pub functions: HashMap<(Box<str>, Box<str>), Volatility>,
+    /// What the functions written in a language of the server's do, as text; overloads one after the other.
+    pub bodies: HashMap<(Box<str>, Box<str>), String>,
     /// Names of the relations in pg_catalog and information_schema.
     pub system_relations: HashSet<TableName>,
     /// Schemas that exist.
@@ -129,6 +131,7 @@ impl Schema {
         let mut hasher = DefaultHasher::new();
         sorted(self.relations.values().map(|relation| (&relation.name, relation))).hash(&mut hasher);
         sorted(self.functions.iter()).hash(&mut hasher);
+        sorted(self.bodies.iter()).hash(&mut hasher);
         sorted(self.system_relations.iter().map(|name| (name, ()))).hash(&mut hasher);
         self.schemas.hash(&mut hasher);
         hasher.finish()

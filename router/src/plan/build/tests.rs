@@ -76,6 +76,11 @@ fn schema() -> Schema {
     ]);
     schema.functions.insert(("public".into(), "score".into()), Volatility::Volatile);
     schema.functions.insert(("public".into(), "pure".into()), Volatility::Immutable);
+    schema.functions.insert(("public".into(), "everyone".into()), Volatility::Stable);
+    schema.functions.insert(("other".into(), "twice".into()), Volatility::Stable);
+    schema.bodies.insert(("public".into(), "everyone".into()), "SELECT count(*) FROM orders".into());
+    schema.bodies.insert(("other".into(), "twice".into()), "BEGIN RETURN 2 * everyone(); END".into());
+    schema.bodies.insert(("public".into(), "pure".into()), "SELECT count(*) FROM products, logs".into());
     schema.system_relations.insert(TableName::new("pg_catalog", "pg_class"));
     schema.schemas = vec!["public".into(), "other".into()];
     schema

@@ -125,8 +125,12 @@ SELECT
      FROM pg_catalog.pg_inherits h
      JOIN relation p ON p.oid = h.inhparent)::text AS parents,
 
-    (SELECT json_agg(json_build_object('schema', n.nspname, 'name', p.proname, 'volatility', p.provolatile))
-     FROM pg_catalog.pg_proc p JOIN user_schema n ON n.oid = p.pronamespace)::text AS functions,
+    (SELECT json_agg(json_build_object('schema', n.nspname, 'name', p.proname, 'volatility', p.provolatile,
+        'body', CASE WHEN l.lanname IN ('c', 'internal') THEN NULL
+                     ELSE concat_ws(' ', p.prosrc, pg_catalog.pg_get_function_sqlbody(p.oid)) END)
+        ORDER BY p.oid)
+     FROM pg_catalog.pg_proc p JOIN user_schema n ON n.oid = p.pronamespace
+     JOIN pg_catalog.pg_language l ON l.oid = p.prolang)::text AS functions,
 
     (SELECT json_agg(json_build_object('schema', n.nspname, 'name', c.relname))
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

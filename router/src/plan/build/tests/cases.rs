@@ -310,6 +310,8 @@ fn forms_over_many_shards() {
         ("select score(id) from orders where customer_id = 5", "5 | no 1002"),
         ("select pure(id) from orders", "every | no 1002"),
         ("select nextval('s') from orders where customer_id = 5", "refuse 1012"),
+        ("select everyone()", "refuse 1012"),
+        ("select other.twice() from orders where customer_id = 5", "refuse 1012"),
         ("select pg_advisory_lock(id) from orders where customer_id = 5", "refuse 1012 pin advisory lock"),
         // others
         ("select ctid from orders", "every | no 1002"),
@@ -330,7 +332,7 @@ fn texts_for_the_shards() {
         ("select * from orders", "select * from orders | 6 out, by None, order []"),
         (
             "select id from orders order by total desc",
-            "select id, total from orders order by total desc | 1 out, by None, order [\"1 desc nulls first\"]",
+            "select id, total AS pgring_order_1 from orders order by total desc | 1 out, by None, order [\"1 desc nulls first\"]",
         ),
         (
             "select id from orders order by 1 desc nulls last",
@@ -346,7 +348,7 @@ fn texts_for_the_shards() {
         ),
         (
             "select * from orders order by total + 1, id limit 5",
-            "select *, total + 1 from orders order by total + 1, id limit 5 | 6 out, by None, order [\"6\", \"1\"]",
+            "select *, total + 1 AS pgring_order_6 from orders order by total + 1, id limit 5 | 6 out, by None, order [\"6\", \"1\"]",
         ),
         (
             "select id from orders limit 5 offset 2",

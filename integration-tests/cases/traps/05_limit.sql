@@ -1,0 +1,14 @@
+-- Trap 5: LIMIT and OFFSET sent down unchanged.
+
+-- case: limit
+SELECT k FROM acc ORDER BY k LIMIT 3 OFFSET 4;
+SELECT k FROM acc ORDER BY k OFFSET 9;
+SELECT k FROM acc ORDER BY k DESC LIMIT 2;
+SELECT s, count(*) FROM acc GROUP BY s ORDER BY s LIMIT 1 OFFSET 1;
+-- expect: refused
+SELECT DISTINCT s FROM acc ORDER BY s LIMIT 2 OFFSET 1;
+-- expect: same
+-- expect: refused
+SELECT s FROM acc ORDER BY s FETCH FIRST 2 ROWS WITH TIES;
+SELECT count(*) FROM (SELECT k FROM acc ORDER BY k LIMIT 3) q;
+WITH w AS (SELECT k FROM acc ORDER BY k LIMIT 3) SELECT k FROM w;

@@ -1,0 +1,191 @@
+//! What a grammar with a seed says is answered as by one PostgreSQL, or refused with a hint; never wrongly.
+//!
+//! `PGRING_RANDOM_STATEMENTS` and `PGRING_RANDOM_SEED` make longer hunts by hand; the run prints the shares of answers and refusals.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use pgring_integration_tests::client::{Frame, Raw};
+use pgring_integration_tests::generator::{Generator, Statement};
+use pgring_integration_tests::oracle::{Answer, Protocol, World, compare};
+use pgring_integration_tests::{Cluster, Postgres, shards};
+
+/// How many statements a run has unless the environment says otherwise.
+const STATEMENTS: usize = 1000;
+/// A slow machine ends a run of the usual length here.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(35);
+/// After so many differences a run has told enough.
+const ENOUGH: usize = 40;
+
+/// A number from the environment.
+fn setting(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+/// The three sides, with what was found.
+struct Hunt {
+    oracle: Raw,
+    one: Raw,
+    four: Raw,
+    answered: usize,
+    refused: usize,
+    failed: usize,
+    reasons: BTreeMap<String, usize>,
+    differences: Vec<String>,
+}
+
+/// An answer, and the hint of its error.
+struct Told {
+    answer: Answer,
+    hint: bool,
+}
+
+impl Told {
+    fn is_refusal(&self) -> bool {
+        self.answer.sqlstate() == Some("0A000")
+    }
+}
+
+async fn run(raw: &mut Raw, protocol: Protocol, statement: &Statement) -> Told {
+    let frames: Vec<Frame> = match protocol {
+        Protocol::Simple => raw.query(&statement.sql).await,
+        Protocol::ExtendedText => raw.extended(&statement.sql, &statement.parameters, false).await,
+        Protocol::ExtendedBinary => raw.extended(&statement.sql, &statement.parameters, true).await,
+    };
+    let error = frames.iter().find(|frame| frame.tag == b'E');
+    let hint = error.is_some_and(|frame| frame.fields().contains_key(&b'H'));
+    let mut answer = Answer::of(&frames);
+    // which of two equal zeros stands for its group is chance in PostgreSQL too, as is the sign of a sum that is not a number
+    for value in answer.rows.iter_mut().flatten().flatten() {
+        match value.as_ref() {
+            b"-0" => *value = Bytes::from_static(b"0"),
+            [0xFF, rest @ ..] if matches!(rest, [0xC0, 0, 0] | [0xF8, 0, 0, 0, 0, 0, 0]) => {
+                *value = Bytes::from([&[0x7F], rest].concat());
+            }
+            [0x80, rest @ ..] if matches!(rest.len(), 3 | 7) && rest.iter().all(|byte| *byte == 0) => {
+                *value = Bytes::from(vec![0; value.len()]);
+            }
+            _ => {}
+        }
+    }
+    Told { answer, hint }
+}
+
+impl Hunt {
+    /// Runs a statement on all sides, PostgreSQL last; false once a side has refused it. The one PostgreSQL is not asked
+    /// to write what a cluster refused.
+    async fn compare(&mut self, protocol: Protocol, statement: &Statement, writes: bool) -> bool {
+        let four = run(&mut self.four, protocol, statement).await;
+        if four.is_refusal() && writes {
+            return self.refusal(statement, &four);
+        }
+        let one = run(&mut self.one, protocol, statement).await;
+        if one.is_refusal() && writes {
+            self.tell(statement, protocol, "one shard refuses", &one.answer, &four.answer);
+            return false;
+        }
+        let truth = run(&mut self.oracle, protocol, statement).await;
+        for (label, told) in [("1 shard", &one), ("4 shards", &four)] {
+            // of several faults, the missing key is seen first
+            if writes && truth.answer.error.is_some() && told.answer.sqlstate() == Some("23502") {
+                continue;
+            }
+            if told.is_refusal() && truth.answer.sqlstate() != Some("0A000") {
+                self.refusal(statement, told);
+            } else if let Some(what) = told.answer.difference(&truth.answer, statement.ordered) {
+                self.tell(statement, protocol, &format!("{label}: {what}"), &truth.answer, &told.answer);
+            }
+        }
+        match (four.is_refusal(), &truth.answer.error) {
+            (true, _) => return false,
+            (false, Some(_)) => self.failed += 1,
+            (false, None) => self.answered += 1,
+        }
+        !one.is_refusal()
+    }
+
+    fn refusal(&mut self, statement: &Statement, told: &Told) -> bool {
+        self.refused += 1;
+        let message = told.answer.error.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
+        *self.reasons.entry(message).or_default() += 1;
+        if !told.hint {
+            self.differences.push(format!("a refusal without a hint: {}\n    {:?}", statement.sql, told.answer));
+        }
+        false
+    }
+
+    fn tell(&mut self, statement: &Statement, protocol: Protocol, what: &str, truth: &Answer, answer: &Answer) {
+        let Statement { sql, parameters, .. } = statement;
+        self.differences
+            .push(format!("{what} ({protocol:?})\n    {sql}\n    {parameters:?}\n    {truth:?}\n    {answer:?}"));
+    }
+
+    /// A few writes and reads in a transaction that ends either way, but never keeps what one side alone did.
+    async fn transaction(&mut self, generator: &mut Generator, protocol: Protocol) {
+        let plain = |sql: &str| Statement { sql: sql.into(), parameters: Vec::new(), ordered: false };
+        let extended = protocol != Protocol::Simple;
+        self.compare(Protocol::Simple, &plain("BEGIN"), false).await;
+        let mut agreed = true;
+        for step in 0..4 {
+            let statement = if step % 2 == 0 { generator.write(extended) } else { generator.select(extended) };
+            agreed = self.compare(protocol, &statement, true).await;
+            if !agreed {
+                break;
+            }
+        }
+        let end = if agreed && generator.write(false).sql.len() % 2 == 0 { "COMMIT" } else { "ROLLBACK" };
+        self.compare(Protocol::Simple, &plain(end), false).await;
+    }
+
+    async fn step(&mut self, generator: &mut Generator, number: usize) {
+        let protocol = [Protocol::Simple, Protocol::ExtendedText, Protocol::ExtendedBinary][number % 3];
+        let extended = protocol != Protocol::Simple;
+        match number % 10 {
+            0 => self.transaction(generator, protocol).await,
+            1 | 5 => {
+                let statement = generator.write(extended);
+                self.compare(protocol, &statement, true).await;
+            }
+            _ => {
+                let statement = generator.select(extended);
+                self.compare(protocol, &statement, false).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_statements_answer_as_one_postgresql_or_are_refused() {
+    let (postgres, one, four) = tokio::join!(Postgres::start(), Cluster::start(shards(1)), Cluster::start(shards(4)));
+    let set_up = compare(&World::read("random"), Protocol::Simple, &postgres, &[&one, &four]).await;
+    assert!(set_up.differences.is_empty(), "{:?}", set_up.differences);
+    let mut hunt = Hunt {
+        oracle: Raw::log_in(postgres.server().port(), "postgres", "postgres", "app").await,
+        one: one.raw().await,
+        four: four.raw().await,
+        answered: 0,
+        refused: 0,
+        failed: 0,
+        reasons: BTreeMap::new(),
+        differences: Vec::new(),
+    };
+    let (seed, count) = (setting("PGRING_RANDOM_SEED", 1), setting("PGRING_RANDOM_STATEMENTS", STATEMENTS));
+    let mut generator = Generator::new(seed as u64);
+    let begun = std::time::Instant::now();
+    for number in 0..count {
+        hunt.step(&mut generator, number).await;
+        let late = count == STATEMENTS && begun.elapsed() > PATIENCE;
+        if late || hunt.differences.len() >= ENOUGH {
+            break;
+        }
+    }
+    for sql in ["SELECT * FROM a", "SELECT * FROM b", "SELECT * FROM e", "SELECT * FROM r"] {
+        let statement = Statement { sql: sql.into(), parameters: Vec::new(), ordered: false };
+        hunt.compare(Protocol::Simple, &statement, false).await;
+    }
+    let Hunt { answered, refused, failed, reasons, differences, .. } = hunt;
+    println!("seed {seed}: {answered} answered, {failed} failed alike, {refused} refused");
+    reasons.iter().for_each(|(reason, times)| println!("{times:6} {reason}"));
+    assert!(answered > refused / 4, "nearly everything is refused");
+    assert!(differences.is_empty(), "{} differences:\n\n{}", differences.len(), differences.join("\n\n"));
+}
