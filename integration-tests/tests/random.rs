@@ -133,7 +133,7 @@ impl Hunt {
                 break;
             }
         }
-        let end = if agreed && generator.write(false).sql.len() % 2 == 0 { "COMMIT" } else { "ROLLBACK" };
+        let end = if agreed && generator.write(false).sql.len().is_multiple_of(2) { "COMMIT" } else { "ROLLBACK" };
         self.compare(Protocol::Simple, &plain(end), false).await;
     }
 

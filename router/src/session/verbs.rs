@@ -4,7 +4,7 @@ use super::{
     Fault, Session,
     prepared::{Declared, Prepared},
     settings::value_text,
-    simple::Done,
+    simple::{Done, Target},
 };
 use crate::{
     error::{Report, catalogue},
@@ -389,29 +389,18 @@ impl Session {
         let plan = self.prepared_plan(&prepared);
         let arguments: Vec<_> =
             arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
-        let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
-        let shard = match &plan.kind {
-            PlanKind::Sharded(sharded) => {
-                let values = Values {
-                    text: prepared.text.as_bytes(),
-                    lexed: &prepared.lexed,
-                    parameters: Parameters::Arguments(&arguments),
-                    utf8: self.settings.utf8(),
-                };
-                match route::resolve(sharded, &values, &snapshot.topology)? {
-                    Route::One(shard) => shard,
-                    _ => return Err(execute_over_shards().into()),
-                }
+        let values = Values {
+            text: prepared.text.as_bytes(),
+            lexed: &prepared.lexed,
+            parameters: Parameters::Arguments(&arguments),
+            utf8: self.settings.utf8(),
+        };
+        let (shard, reach) = match (self.target_of(&plan, &values, &snapshot)?, &plan.kind) {
+            (Target::Server { shard, reach, .. }, _) => (shard, reach),
+            (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
+                return Err(Self::refused(refusal).into());
             }
-            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
-            PlanKind::Anywhere if plan.reads_only => {
-                let default = snapshot.topology.default_shard;
-                self.txn.as_ref().map_or(default, |txn| txn.any(default))
-            }
-            PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
-                snapshot.topology.default_shard
-            }
-            _ => return Err(execute_over_shards().into()),
+            (Target::Special, _) => return Err(execute_over_shards().into()),
         };
         self.admit(&[shard], reach)?;
         let mut held = self.hold(&snapshot, shard).await?;
