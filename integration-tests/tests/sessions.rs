@@ -129,6 +129,25 @@ async fn a_dropped_table_keeps_its_rule_until_the_commit() {
 }
 
 #[tokio::test]
+async fn a_rule_made_before_its_table_goes_with_the_transaction() {
+    let mut raw = raw().await;
+    for (end, outcome) in [("ROLLBACK", "42P01"), ("COMMIT", "SELECT 1")] {
+        let key = "(tenant bigint, id int, PRIMARY KEY (tenant, id))";
+        for text in
+            ["BEGIN", "CALL pgring.admin('SHARD TABLE ruled BY (tenant)')", &format!("CREATE TABLE ruled {key}")]
+        {
+            let answer = brief(&raw.query(text).await);
+            assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{text}: {answer:?}");
+        }
+        raw.query(end).await;
+        let owner = format!("{:?}", brief(&raw.query("SELECT pgring.shard_of('ruled', 1)").await));
+        assert!(owner.contains(outcome), "{end}: {owner}");
+    }
+    assert_eq!(brief(&raw.query("INSERT INTO ruled VALUES (1, 1)").await), ["C INSERT 0 1", "Z I"]);
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM ruled").await, "1");
+}
+
+#[tokio::test]
 async fn a_temporary_table_that_was_rolled_back_hides_nothing() {
     table("hidden").await;
     let mut raw = raw().await;

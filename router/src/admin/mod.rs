@@ -18,7 +18,7 @@ mod time;
 
 pub use desk::encode;
 pub use fault::catalog_report;
-pub use run::{columns, fields_of, run};
+pub use run::{columns, fields_of, ruled_table, run};
 
 use crate::cluster::{Database, User};
 use pgring_protocol::message::result::Field;

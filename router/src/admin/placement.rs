@@ -519,7 +519,7 @@ fn catalog(database: &Database) -> Result<&Catalog, Report> {
         .ok_or_else(|| Report::with(catalogue::WRONG_STATE, format!("database \"{}\" has no shards", database.name)))
 }
 
-fn table_name(table: &TableRef) -> TableName {
+pub(super) fn table_name(table: &TableRef) -> TableName {
     TableName::new(table.schema.as_deref().unwrap_or("public"), table.name.as_str())
 }
 

@@ -15,7 +15,7 @@ use crate::{
         words::{Token, Words},
     },
 };
-use pgring_config::catalog::Change;
+use pgring_config::{catalog::Change, tables::TableName};
 use pgring_protocol::message::result::Field;
 use std::sync::Arc;
 
@@ -94,6 +94,16 @@ pub async fn run(cluster: &Arc<Cluster>, caller: &Caller, text: &str) -> Result<
             let (columns, rows) = answer?;
             Ok(Table { columns: columns.to_vec(), rows, tag: tag(text) })
         }
+    }
+}
+
+/// The table that a SHARD TABLE or REFERENCE TABLE is about.
+pub fn ruled_table(text: &str) -> Option<TableName> {
+    match parse::parse(text).ok()?.command {
+        AdminCommand::ShardTable { table, .. } | AdminCommand::ReferenceTable(table) => {
+            Some(placement::table_name(&table))
+        }
+        _ => None,
     }
 }
 

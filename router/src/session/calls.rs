@@ -681,12 +681,22 @@ impl Session {
             return Err(Report::with(catalogue::ADMIN_SYNTAX, "an admin command is one text, not NULL").into());
         };
         let text = if is_call { text } else { format!("SHOW {text}") };
+        // A rule for a table that is yet to be made goes with the transaction: it is forgotten when that is rolled back.
+        let planned = admin::ruled_table(&text).filter(|table| {
+            let snapshot = self.database.snapshot();
+            let new = snapshot.schema.relation(table).is_none() && snapshot.topology.table(table).is_none();
+            new && self.txn.as_ref().is_some_and(|txn| !txn.schema_changed)
+        });
         let caller = Caller {
             user: self.user.clone(),
             database: Some(self.database.clone()),
-            in_transaction: self.txn.is_some(),
+            in_transaction: self.txn.is_some() && planned.is_none(),
         };
-        Ok(admin::run(&self.cluster, &caller, &text).await?)
+        let answer = admin::run(&self.cluster, &caller, &text).await?;
+        if let (Some(table), Some(txn)) = (planned, &mut self.txn) {
+            txn.rules.made.push(table);
+        }
+        Ok(answer)
     }
 
     /// EXPLAIN (ROUTE).

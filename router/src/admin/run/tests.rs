@@ -377,7 +377,8 @@ fn the_page_of_commands_is_printed_from_the_grammar() {
         # Admin commands\n\nThey are taken as they stand in the admin database (`general.admin_database`, by default `pgring`), and in any other\n\
         database as `CALL pgring.admin('…')`. `general.admin_users` may give all of them, `general.stats_users` may `SHOW`.\n\n\
         - A command that changes something answers with one row: `operation_id`, `status`, `hint`. Said again with the same\n  meaning it is `unchanged`. \
-        It is written to the audit log, and refused inside a transaction block (25001).\n\
+        It is written to the audit log, and refused inside a transaction block (25001), but\n  \
+        for a rule by `CALL pgring.admin` for a table that is yet to be made: that goes with the transaction.\n\
         - `DRY RUN` at its end only says what it would do.\n\
         - Where several databases are listed, `SET database = name` says which one the session's commands are about.\n\
         - A table without a schema is meant in `public`.\n\
