@@ -4,7 +4,7 @@
 use crate::{
     metrics,
     plan::build::Rules,
-    pool::{Expected, Pool, PoolKey, PoolLimits, Pools, Worker, conn::CancelHandle},
+    pool::{Expected, Pool, PoolKey, PoolLimits, Pools, conn::CancelHandle},
     registry,
     topology::{health::Health, schema::Schema},
 };
@@ -314,10 +314,5 @@ impl Cluster {
             statements: settings.pool.prepared_statements as usize,
         };
         self.pools.pool(key, &place.target, &login, place.expected.clone(), limits)
-    }
-
-    /// Number of the worker thread that a session belongs to.
-    pub fn worker_of(&self, turn: usize) -> Worker {
-        turn % self.pools.workers()
     }
 }

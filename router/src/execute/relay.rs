@@ -10,7 +10,7 @@ use crate::pool::{
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
     frame,
-    message::{build, notice::Fields, result},
+    message::{build, notice::Fields},
 };
 use std::{collections::VecDeque, io, pin::pin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,8 +70,6 @@ pub struct Answer {
     pub status: u8,
     /// SQLSTATE of its error.
     pub error: Option<[u8; 5]>,
-    /// Text of its error.
-    pub error_message: Option<String>,
     /// The last tag that ends a transaction.
     pub ending: Option<Ending>,
     /// Executions (or statements of a simple query) that completed.
@@ -326,7 +324,6 @@ impl Relay<'_> {
                 sqlstate.iter_mut().zip(code.bytes()).for_each(|(to, from)| *to = from);
                 sqlstate
             });
-            self.answer.error_message = fields.get(b'M').map(str::to_owned);
             let severity = fields.get(b'V').or(fields.get(b'S'));
             self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
             let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
@@ -469,9 +466,4 @@ fn has_error(mut buf: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// The tag of a CommandComplete as text.
-pub fn tag_text(body: &[u8]) -> String {
-    result::tag(body).unwrap_or_default().to_owned()
 }

@@ -313,11 +313,6 @@ impl Checkout {
         self.conn.as_mut().expect("a checkout holds its connection until it is given back or dropped")
     }
 
-    /// The pool it is of.
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-
     /// Puts it back. Only to be called after ReadyForQuery 'I' with nothing outstanding.
     pub fn give_back(mut self) {
         let Some(mut conn) = self.conn.take() else { return };

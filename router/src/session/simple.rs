@@ -57,6 +57,20 @@ pub(super) enum Done {
     Open,
 }
 
+impl Done {
+    /// What a relayed statement leaves to be done; `frame` was the client's own message.
+    ///
+    /// # Errors
+    /// [`Fault::Told`] if it failed and its ReadyForQuery is still to be sent.
+    pub(super) fn of(frame: Option<&[u8]>, failed: bool) -> Result<Self, Fault> {
+        match frame {
+            Some(_) => Ok(Self::Ready),
+            None if failed => Err(Fault::Told),
+            None => Ok(Self::Open),
+        }
+    }
+}
+
 impl Session {
     /// A Query message.
     pub(super) async fn simple(&mut self, frame: BytesMut) -> Result<(), End> {
@@ -261,6 +275,22 @@ impl Session {
 
     pub(super) fn rules(&self) -> &Rules {
         &self.database.rules
+    }
+
+    /// Sends a statement to a backend, as the client's own message where there is one, and passes its answer on.
+    pub(super) async fn relay_text(
+        &mut self,
+        held: Held,
+        text: &str,
+        frame: Option<&[u8]>,
+        reach: Reach,
+    ) -> Result<relay::Answer, Fault> {
+        if let Some(frame) = frame {
+            return self.relay_simple(held, frame, reach, true).await;
+        }
+        let mut message = BytesMut::new();
+        build::query(&mut message, text.as_bytes());
+        self.relay_simple(held, &message, reach, false).await
     }
 
     /// Sends one message to a backend and passes its answer on.

@@ -115,14 +115,7 @@ impl Session {
         let snapshot = self.database.snapshot().clone();
         let held = self.hold(&snapshot, shard).await?;
         let commits = first_word(text) != "ROLLBACK" && first_word(text) != "ABORT";
-        let answer = match frame {
-            Some(frame) => self.relay_simple(held, frame, Reach::Nothing, true).await,
-            None => {
-                let mut out = bytes::BytesMut::new();
-                build::query(&mut out, text.as_bytes());
-                self.relay_simple(held, &out, Reach::Nothing, false).await
-            }
-        };
+        let answer = self.relay_text(held, text, frame, Reach::Nothing).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(Fault::Report(report)) if report.entry == catalogue::BACKEND_LOST && commits => {
@@ -152,11 +145,7 @@ impl Session {
             txn.participants.into_iter().for_each(|participant| next.join(participant));
             self.txn = Some(next);
         }
-        match frame {
-            Some(_) => Ok(Done::Ready),
-            None if answer.error.is_some() => Err(Fault::Told),
-            None => Ok(Done::Open),
-        }
+        Done::of(frame, answer.error.is_some())
     }
 
     /// Ends the transaction on every participant; the first one's answer is the client's.
@@ -404,10 +393,7 @@ impl Session {
     /// Passes a statement that any server can answer to the transaction's server, or to the default shard.
     pub(super) async fn anywhere(&mut self, text: &str, frame: Option<&[u8]>, reach: Reach) -> Result<Done, Fault> {
         let answer = self.anywhere_answer(text, frame, reach).await?;
-        if answer.error.is_some() && frame.is_none() {
-            return Err(Fault::Told);
-        }
-        Ok(if frame.is_some() { Done::Ready } else { Done::Open })
+        Done::of(frame, answer.error.is_some())
     }
 
     /// As [`Session::anywhere`], with what the answer said.
@@ -422,13 +408,6 @@ impl Session {
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
         self.admit(&[shard], reach)?;
         let held = self.hold(&snapshot, shard).await?;
-        match frame {
-            Some(frame) => self.relay_simple(held, frame, reach, true).await,
-            None => {
-                let mut out = bytes::BytesMut::new();
-                build::query(&mut out, text.as_bytes());
-                self.relay_simple(held, &out, reach, false).await
-            }
-        }
+        self.relay_text(held, text, frame, reach).await
     }
 }

@@ -37,7 +37,9 @@ impl Session {
             }
             Verb::Commit { .. } | Verb::Rollback { .. } => self.finish(text, &verb, frame).await,
             Verb::Savepoint(_) | Verb::Release(_) | Verb::RollbackTo(_) => self.savepoint(text, &verb).await,
-            _ if self.txn.as_ref().is_some_and(|txn| txn.failed) => self.in_failed(text, frame).await,
+            _ if self.txn.as_ref().is_some_and(|txn| txn.failed) => {
+                Err(Report::new(catalogue::FAILED_TRANSACTION).into())
+            }
             Verb::PrepareTransaction(gid) => self.prepare_transaction(text, gid, frame).await,
             Verb::Set { scope, name, value } => self.set(text, frame, *scope, name, value).await,
             Verb::SetTransaction { isolation, .. } => {
@@ -78,12 +80,6 @@ impl Session {
         }
     }
 
-    /// In a failed transaction the server that knows of it judges; else pgring says what PostgreSQL says.
-    pub(super) async fn in_failed(&mut self, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
-        let _ = (text, frame);
-        Err(Report::new(catalogue::FAILED_TRANSACTION).into())
-    }
-
     async fn on_default(&mut self, text: &str, frame: Option<&[u8]>, reach: Reach) -> Result<Done, Fault> {
         let shard = self.database.snapshot().topology.default_shard;
         self.on_shard(shard, text, frame, reach).await
@@ -99,19 +95,8 @@ impl Session {
         let snapshot = self.database.snapshot().clone();
         self.admit(&[shard], reach)?;
         let held = self.hold(&snapshot, shard).await?;
-        let answer = match frame {
-            Some(frame) => self.relay_simple(held, frame, reach, true).await?,
-            None => {
-                let mut out = BytesMut::new();
-                build::query(&mut out, text.as_bytes());
-                self.relay_simple(held, &out, reach, false).await?
-            }
-        };
-        match frame {
-            Some(_) => Ok(Done::Ready),
-            None if answer.error.is_some() => Err(Fault::Told),
-            None => Ok(Done::Open),
-        }
+        let answer = self.relay_text(held, text, frame, reach).await?;
+        Done::of(frame, answer.error.is_some())
     }
 
     async fn set(
@@ -170,36 +155,24 @@ impl Session {
         let changed = changed.intern();
         let before = std::mem::replace(&mut self.settings.current, changed.clone());
         let before_there = std::mem::replace(&mut held.conn().profile, changed);
-        let message = match frame {
-            Some(frame) => frame.to_vec(),
-            None => {
-                let mut out = BytesMut::new();
-                build::query(&mut out, text.as_bytes());
-                out.to_vec()
-            }
-        };
-        let answer = self.relay_set(held, &message, frame.is_some(), &before, before_there).await?;
+        let answer = self.relay_set(held, text, frame, &before, before_there).await?;
         if let Some(name) = self.settings.reported("application_name") {
             self.me.set_application(name);
         }
-        match frame {
-            Some(_) => Ok(Done::Ready),
-            None if answer => Err(Fault::Told),
-            None => Ok(Done::Open),
-        }
+        Done::of(frame, answer)
     }
 
     /// Relays a SET; returns whether it failed.
     async fn relay_set(
         &mut self,
         held: super::hold::Held,
-        message: &[u8],
-        ready: bool,
+        text: &str,
+        frame: Option<&[u8]>,
         before: &Arc<Profile>,
         before_there: Arc<Profile>,
     ) -> Result<bool, Fault> {
         let shard = held.shard;
-        let answer = match self.relay_simple(held, message, Reach::Nothing, ready).await {
+        let answer = match self.relay_text(held, text, frame, Reach::Nothing).await {
             Ok(answer) => answer,
             Err(fault) => {
                 self.settings.current = before.clone();
@@ -229,11 +202,7 @@ impl Session {
                 participant.checkout.conn().housekeep(text).await.ok();
             }
         }
-        match frame {
-            Some(_) => Ok(Done::Ready),
-            None if answer.error.is_some() => Err(Fault::Told),
-            None => Ok(Done::Open),
-        }
+        Done::of(frame, answer.error.is_some())
     }
 
     async fn reset(&mut self, text: &str, frame: Option<&[u8]>, which: &Which) -> Result<Done, Fault> {
