@@ -1,8 +1,11 @@
 //! Frontend: the client's socket with what came and what is to go. In: frames of the client. Out: one write for
 //! everything that is ready. Never: a backend.
 
-use bytes::{Buf, BytesMut};
-use pgring_protocol::{frame, stream::Stream};
+use bytes::{Buf, Bytes, BytesMut};
+use pgring_protocol::{
+    frame::{self, Head},
+    stream::Stream,
+};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -31,6 +34,8 @@ pub struct Frontend {
     pub stream: Stream,
     /// Bytes that came and were not consumed.
     pub inbuf: BytesMut,
+    /// Bytes at the front of `inbuf` that are whole messages of a batch and wait for its Sync.
+    held: usize,
     /// Bytes that are ready to go.
     pub out: BytesMut,
     /// Characters of the client's message before the statement that runs: added to positions in its errors.
@@ -43,23 +48,54 @@ pub struct Frontend {
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
+        Self { stream, inbuf, held: 0, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
     }
 
     /// A whole message that is already here: its kind and the whole frame.
     ///
     /// # Errors
-    /// [`FrontendError::OutOfStep`] (08P01), [`FrontendError::TooLarge`] (54000).
+    /// As [`Frontend::next_head`].
     pub fn take_frame(&mut self) -> Result<Option<(u8, BytesMut)>, FrontendError> {
-        match frame::head(&self.inbuf).map_err(|e| FrontendError::OutOfStep(e.to_string()))? {
+        Ok(self.next_head()?.map(|head| (head.kind, self.take(head))))
+    }
+
+    /// The header of the next message, if the whole of it is here. What is held does not count.
+    ///
+    /// # Errors
+    /// [`FrontendError::OutOfStep`] (08P01), [`FrontendError::TooLarge`] (54000).
+    pub fn next_head(&self) -> Result<Option<Head>, FrontendError> {
+        let rest = self.inbuf.get(self.held..).unwrap_or_default();
+        match frame::head(rest).map_err(|e| FrontendError::OutOfStep(e.to_string()))? {
             None => Ok(None),
             Some(head) if !is_message(head.kind) => {
                 Err(FrontendError::OutOfStep(format!("invalid frontend message type {}", head.kind)))
             }
             Some(head) if head.len > MAX_MESSAGE => Err(FrontendError::TooLarge(head.len)),
-            Some(head) if head.len > self.inbuf.len() => Ok(None),
-            Some(head) => Ok(Some((head.kind, self.inbuf.split_to(head.len)))),
+            Some(head) if head.len > rest.len() => Ok(None),
+            Some(head) => Ok(Some(head)),
         }
+    }
+
+    /// Takes the message of this header, with all that is held before it.
+    pub fn take(&mut self, head: Head) -> BytesMut {
+        let len = self.held + head.len;
+        self.held = 0;
+        self.inbuf.split_to(len)
+    }
+
+    /// Leaves the message of this header where it is: it is taken with those that follow.
+    pub fn hold(&mut self, head: Head) {
+        self.held += head.len;
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes what is held.
+    pub fn take_held(&mut self) -> Bytes {
+        self.inbuf.split_to(std::mem::take(&mut self.held)).freeze()
     }
 
     /// Waits for more bytes.
@@ -68,8 +104,9 @@ impl Frontend {
     /// [`FrontendError::Gone`] at the end of the stream.
     pub async fn read(&mut self) -> Result<(), FrontendError> {
         if self.inbuf.capacity() - self.inbuf.len() < READ / 4 {
-            let known = frame::head(&self.inbuf).ok().flatten().map_or(0, |head| head.len.min(1 << 20));
-            self.inbuf.reserve(known.saturating_sub(self.inbuf.len()).max(READ));
+            let rest = self.inbuf.get(self.held..).unwrap_or_default();
+            let known = frame::head(rest).ok().flatten().map_or(0, |head| head.len.min(1 << 20));
+            self.inbuf.reserve(known.saturating_sub(rest.len()).max(READ));
         }
         if self.stream.read_buf(&mut self.inbuf).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());

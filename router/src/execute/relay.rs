@@ -50,8 +50,10 @@ pub enum Expect {
         /// The client gets its own ReadyForQuery.
         hidden: bool,
     },
-    /// Flush: the answers so far are to be sent; nothing comes for it.
-    Flush,
+    /// What follows comes from another backend, which has this number for the caller.
+    Lane(usize),
+    /// The end of a batch that several backends worked for: the caller says ReadyForQuery.
+    End,
 }
 
 /// How a transaction block ended, by the last tag that says so.
@@ -78,6 +80,29 @@ pub struct Answer {
     pub unparsed: Vec<StatementId>,
     /// A setting of the session was reported anew.
     pub reported: bool,
+    /// It ended within a batch that had failed: the server passes everything over up to the Sync.
+    pub failed: bool,
+    /// There was an error after the last ReadyForQuery that the client saw.
+    pub open_error: bool,
+    /// The server would not execute a plan that was made before a change of schema; the client knows nothing of it.
+    pub stale: bool,
+}
+
+impl Answer {
+    /// Takes in what came later from the same backend.
+    pub fn extend(&mut self, later: Answer) {
+        if later.status != 0 {
+            self.status = later.status;
+        }
+        self.error = self.error.or(later.error);
+        self.ending = later.ending.or(self.ending);
+        self.completed += later.completed;
+        self.unparsed.extend(later.unparsed);
+        self.reported |= later.reported;
+        self.failed = later.failed;
+        self.open_error = later.open_error;
+        self.stale |= later.stale;
+    }
 }
 
 /// Why a relay ended early.
@@ -107,6 +132,8 @@ impl From<io::Error> for RelayError {
 
 /// Notices that come during a COPY are passed on when they are as many bytes.
 const NOTICES: usize = 64 * 1024;
+/// What is ready is sent before the server is waited for when it is as many bytes (the size of PostgreSQL's own buffer).
+const READY: usize = 8 * 1024;
 
 struct Relay<'a> {
     client: &'a mut Frontend,
@@ -120,9 +147,11 @@ struct Relay<'a> {
     copy: bool,
     /// An error whose position was moved.
     moved: Option<Fields>,
+    /// Length of the client's output at the beginning, if answers that turn out stale may be taken back.
+    heal: Option<usize>,
 }
 
-/// Passes a backend's answers to the client until `script` is worked off.
+/// Passes a backend's answers to the client until `script` is worked off, or speaks of another backend.
 ///
 /// # Errors
 /// See [`RelayError`]. The connection must not be used again after any of them.
@@ -130,6 +159,29 @@ pub async fn relay(
     client: &mut Frontend,
     conn: &mut Conn,
     script: &mut VecDeque<Expect>,
+) -> Result<Answer, RelayError> {
+    relay_from(client, conn, script, None).await
+}
+
+/// As [`relay`], for one batch that may be sent again: when the server says that a plan of its own is stale, and
+/// nothing was passed on yet, the client is told nothing and [`Answer::stale`] is set.
+///
+/// # Errors
+/// As [`relay`].
+pub async fn relay_once(
+    client: &mut Frontend,
+    conn: &mut Conn,
+    script: &mut VecDeque<Expect>,
+) -> Result<Answer, RelayError> {
+    let start = client.out.len();
+    relay_from(client, conn, script, Some(start)).await
+}
+
+async fn relay_from(
+    client: &mut Frontend,
+    conn: &mut Conn,
+    script: &mut VecDeque<Expect>,
+    heal: Option<usize>,
 ) -> Result<Answer, RelayError> {
     let mut relay = Relay {
         client,
@@ -142,13 +194,22 @@ pub async fn relay(
         fatal: false,
         copy: false,
         moved: None,
+        heal,
     };
     loop {
         let (passed, to) = relay.scan()?;
+        let is_over = relay.is_over() && !relay.copy;
+        let more_follows = is_over && !relay.script.is_empty() && relay.client.out.len() < READY;
         if to > passed {
             relay.began = true;
-            relay.client.pass(&relay.conn.buf[passed..to]).await?;
-        } else if !relay.script.is_empty() {
+            let bytes = &relay.conn.buf[passed..to];
+            if more_follows && bytes.len() < READY {
+                relay.client.out.extend_from_slice(bytes);
+            } else {
+                relay.client.pass(bytes).await?;
+            }
+        } else if !is_over && relay.client.out.len() > READY {
+            relay.began = true;
             relay.client.flush().await?;
         }
         relay.conn.buf.advance(to);
@@ -160,7 +221,8 @@ pub async fn relay(
             copy_in(&mut relay).await?;
             continue;
         }
-        if relay.script.is_empty() {
+        if is_over {
+            relay.answer.failed = relay.failed;
             return Ok(relay.answer);
         }
         let began = relay.began;
@@ -169,6 +231,11 @@ pub async fn relay(
 }
 
 impl Relay<'_> {
+    /// Nothing more is expected of this backend for now.
+    fn is_over(&self) -> bool {
+        matches!(self.script.front(), None | Some(Expect::Lane(_) | Expect::End))
+    }
+
     /// Looks at what has come. Returns the range of the buffer that is still to be passed on as it is; what is
     /// before it has been put into the client's output.
     fn scan(&mut self) -> Result<(usize, usize), RelayError> {
@@ -181,7 +248,7 @@ impl Relay<'_> {
         }
         loop {
             self.emit(&mut from, at);
-            if self.script.is_empty() || self.partial > 0 || self.copy {
+            if self.is_over() || self.partial > 0 || self.copy {
                 break;
             }
             let rest = &self.conn.buf[at..];
@@ -202,6 +269,11 @@ impl Relay<'_> {
             let end = at + head.len;
             if self.frame(head.kind, at + 5, end) {
                 at = end;
+            } else if let Some(start) = self.heal.filter(|_| self.answer.stale) {
+                self.heal = None;
+                self.client.out.truncate(start);
+                at = end;
+                from = end;
             } else {
                 self.client.out.extend_from_slice(&self.conn.buf[from..at]);
                 if let Some(fields) = self.moved.take() {
@@ -225,8 +297,7 @@ impl Relay<'_> {
                         self.client.out.extend_from_slice(bytes);
                     }
                 }
-                Some(Expect::Flush) => {}
-                Some(Expect::Ready { .. } | Expect::Prelude) | None => return,
+                Some(Expect::Ready { .. } | Expect::Prelude | Expect::Lane(_) | Expect::End) | None => return,
                 Some(_) if !self.failed => return,
                 // After an error the server answers nothing more up to Sync.
                 Some(Expect::Parse { id: Some(id), .. }) => self.answer.unparsed.push(*id),
@@ -316,6 +387,7 @@ impl Relay<'_> {
 
     fn error(&mut self, from: usize, to: usize) -> bool {
         self.failed = true;
+        self.answer.open_error = true;
         let mut shown = true;
         if let Ok(mut fields) = Fields::parse(&self.conn.buf[from..to]) {
             let code = fields.get(b'C').unwrap_or("XX000");
@@ -324,6 +396,14 @@ impl Relay<'_> {
                 sqlstate.iter_mut().zip(code.bytes()).for_each(|(to, from)| *to = from);
                 sqlstate
             });
+            if self.heal.is_some() && !self.began && is_stale(&fields) {
+                self.answer =
+                    Answer { stale: true, unparsed: std::mem::take(&mut self.answer.unparsed), ..Answer::default() };
+                self.script.clear();
+                self.script.push_back(Expect::Prelude);
+                return false;
+            }
+            crate::metrics::error(code);
             let severity = fields.get(b'V').or(fields.get(b'S'));
             self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
             let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
@@ -336,7 +416,7 @@ impl Relay<'_> {
         if let Some(Expect::Parse { id: Some(id), .. }) = self.script.front() {
             self.answer.unparsed.push(*id);
         }
-        if !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
+        if !self.is_over() && !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
             self.script.pop_front();
         }
         shown
@@ -347,6 +427,7 @@ impl Relay<'_> {
         match self.script.pop_front() {
             Some(Expect::Ready { hidden }) => {
                 self.failed = false;
+                self.answer.open_error &= hidden;
                 !hidden
             }
             _ => false,
@@ -451,6 +532,15 @@ impl Relay<'_> {
             }
         };
         sent.map_err(|e| RelayError::Backend { source: e.into(), began })
+    }
+}
+
+/// The server says that what it had prepared is no longer good: it is to be prepared again.
+fn is_stale(fields: &Fields) -> bool {
+    match fields.get(b'C') {
+        Some("0A000") => fields.get(b'R') == Some("RevalidateCachedQuery"),
+        Some("XX000") => fields.get(b'M').is_some_and(|message| message.starts_with("cache lookup failed")),
+        _ => false,
     }
 }
 

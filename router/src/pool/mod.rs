@@ -188,6 +188,11 @@ impl Pool {
         }
     }
 
+    /// A backend can be had without waiting for another client.
+    pub fn has_room(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     async fn wait(&self) -> Result<OwnedSemaphorePermit, PoolError> {
         let began = Instant::now();
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -113,6 +113,11 @@ impl Session {
         lost(error, false).into()
     }
 
+    /// A backend of this shard can be had without waiting for another client.
+    pub(super) fn has_room(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> bool {
+        self.pins.iter().any(|pin| pin.shard == shard) || self.pool(snapshot, shard).has_room()
+    }
+
     fn pool(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
         if !self.pools.snapshot.as_ref().is_some_and(|known| Arc::ptr_eq(known, snapshot)) {
             self.pools.snapshot = Some(snapshot.clone());
@@ -267,6 +272,15 @@ pub(super) async fn notified(listener: Option<&mut Pin>) -> io::Result<BytesMut>
             return Ok(conn.buf.split_to(whole));
         }
         conn.read().await?;
+    }
+}
+
+/// What the end of a relay means for a statement whose backends are all given up.
+pub(super) fn of_relay(error: RelayError) -> Fault {
+    match error {
+        RelayError::Client(error) => Fault::End(End::Client(error)),
+        RelayError::Fatal => Fault::End(End::Server),
+        RelayError::Backend { source, .. } => lost(&source, false).into(),
     }
 }
 

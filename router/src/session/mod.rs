@@ -23,8 +23,9 @@ use crate::{
     sql::fingerprint::Lexed,
     txn::Txn,
 };
+use foldhash::fast::RandomState;
 use pgring_config::ids::ShardIndex;
-use pgring_protocol::message::build;
+use pgring_protocol::{frame::Head, message::build};
 use prepared::Prepared;
 use settings::Settings;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -110,7 +111,7 @@ pub struct Session {
     me: Arc<Client>,
     client: Frontend,
     settings: Settings,
-    statements: HashMap<Box<[u8]>, Arc<Prepared>>,
+    statements: HashMap<Box<[u8]>, Arc<Prepared>, RandomState>,
     batch: batch::Batch,
     txn: Option<Txn>,
     pins: Vec<Pin>,
@@ -148,7 +149,7 @@ impl Session {
             me,
             client,
             settings: Settings::default(),
-            statements: HashMap::new(),
+            statements: HashMap::default(),
             batch: batch::Batch::default(),
             txn: None,
             pins: Vec::new(),
@@ -200,16 +201,25 @@ impl Session {
 
     /// One message of the client.
     async fn message(&mut self) -> Result<(), End> {
-        let (kind, frame) = self.next_frame().await?;
-        let _timer = self.timer(kind);
-        match kind {
+        let head = self.next_head().await?;
+        if batch::is_gathered(head.kind) {
+            return self.gather(head).await;
+        }
+        let _timer = self.timer(head.kind);
+        match head.kind {
+            b'S' => return self.sync(head).await,
+            b'H' => return self.flush_batch(head).await,
+            b'X' => return Err(End::Terminate),
+            _ => self.interrupt_batch().await?,
+        }
+        let frame = self.client.take(head);
+        match head.kind {
+            _ if self.is_skipping() => Ok(()),
             b'Q' => self.simple(frame).await,
-            b'X' => Err(End::Terminate),
-            b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(kind, frame).await,
             b'F' => self.function_call(&frame).await,
             // What is left of a COPY that has failed already.
             b'd' | b'c' | b'f' => Ok(()),
-            _ => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
+            kind => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
         }
     }
 
@@ -230,11 +240,12 @@ impl Session {
         Some(Timer(timer))
     }
 
-    async fn next_frame(&mut self) -> Result<(u8, bytes::BytesMut), End> {
+    async fn next_head(&mut self) -> Result<Head, End> {
         loop {
-            if let Some(frame) = self.client.take_frame()? {
-                return Ok(frame);
+            if let Some(head) = self.client.next_head()? {
+                return Ok(head);
             }
+            self.catch_up().await?;
             self.client.shrink();
             self.idle().await?;
         }

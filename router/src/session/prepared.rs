@@ -4,13 +4,17 @@ use crate::{
     plan::Plan,
     pool::statements::StatementId,
     sql::{
-        fingerprint::Lexed,
+        fingerprint::{Lexed, lex},
         verb::{self, Verb},
     },
 };
+use foldhash::fast::RandomState;
 use pgring_config::key::KeyType;
+use pgring_protocol::message::extended::TypeList;
 use std::{
+    cell::RefCell,
     collections::HashMap,
+    hash::{BuildHasher, Hash, Hasher},
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +35,8 @@ pub enum Declared {
 pub struct Prepared {
     /// Its number on backends; None: the unnamed statement, parsed anew each time.
     pub id: Option<StatementId>,
+    name: Box<str>,
+    schema: Option<u64>,
     /// Its text.
     pub text: Arc<str>,
     /// Types of its parameters as declared.
@@ -51,7 +57,19 @@ impl Prepared {
             [one] => text.get(one.start as usize..one.end as usize).and_then(verb::recognise),
             _ => None,
         };
-        Self { id, text: text.into(), declared, lexed, verb, plan: Mutex::new(None) }
+        let name = id.map(|id| id.name().into()).unwrap_or_default();
+        Self { id, name, schema, text: text.into(), declared, lexed, verb, plan: Mutex::new(None) }
+    }
+
+    /// Its name on backends; empty for the unnamed statement.
+    pub fn backend_name(&self) -> &str {
+        &self.name
+    }
+
+    /// It was made for these.
+    fn is_of(&self, text: &str, types: TypeList<'_>, schema: Option<u64>) -> bool {
+        let Declared::Types(declared) = &self.declared else { return false };
+        self.schema == schema && *self.text == *text && declared.iter().copied().eq(types.iter())
     }
 
     /// Its plan, if it was made for this version and search path.
@@ -83,6 +101,38 @@ impl Prepared {
             Declared::Text(_) => &[],
         }
     }
+}
+
+/// Statements that a worker thread keeps, so that one which comes again is not read again.
+const MOST_SEEN: usize = 2_000;
+/// Longer texts are not kept.
+const LONGEST_SEEN: usize = 16 * 1024;
+
+thread_local! {
+    static SEEN: RefCell<HashMap<u64, Arc<Prepared>, RandomState>> = RefCell::default();
+}
+
+/// The statement of a Parse: the one that this worker has seen, or a new one.
+pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepared> {
+    SEEN.with_borrow_mut(|seen| {
+        let mut hasher = seen.hasher().build_hasher();
+        (text, schema).hash(&mut hasher);
+        types.iter().for_each(|oid| oid.hash(&mut hasher));
+        let hash = hasher.finish();
+        if let Some(known) = seen.get(&hash).filter(|known| known.is_of(text, types, schema)) {
+            return known.clone();
+        }
+        let mut lexed = Lexed::default();
+        lex(text.as_bytes(), &mut lexed);
+        let prepared = Arc::new(Prepared::new(text, Declared::Types(types.iter().collect()), lexed, schema));
+        if text.len() <= LONGEST_SEEN {
+            if seen.len() >= MOST_SEEN {
+                seen.clear();
+            }
+            seen.insert(hash, prepared.clone());
+        }
+        prepared
+    })
 }
 
 type Numbers = HashMap<(Box<str>, Declared, u64), StatementId>;

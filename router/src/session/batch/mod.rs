@@ -1,0 +1,271 @@
+//! Batch: the extended query protocol. Messages up to Sync or Flush are taken together; what goes to one backend goes
+//! there in one write, and the answers come back in the order the client asked for them. Batches that are here
+//! already are sent on before the answers of those before them are waited for.
+
+mod lanes;
+mod place;
+mod portal;
+mod statement;
+
+use super::{End, Fault, Session, prepared::Prepared};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    metrics::RouteKind,
+    registry::Doing,
+};
+use bytes::{Buf, Bytes};
+use lanes::Lanes;
+use pgring_protocol::{
+    frame::{self, Head},
+    message::extended,
+};
+use portal::Portals;
+use std::{sync::Arc, time::Instant};
+
+/// Messages are worked off when so many bytes of them wait for a Sync.
+const MOST_WAITING: usize = 1024 * 1024;
+
+/// What a session keeps of the extended protocol.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// An error was reported: everything up to Sync is passed over.
+    skipping: bool,
+    lanes: Lanes,
+    portals: Portals,
+    /// A Parse that no server has seen yet: where it goes is known with the next message.
+    pending: Option<(Box<[u8]>, Arc<Prepared>)>,
+    /// Statements named since the last Sync.
+    fresh: Vec<Box<[u8]>>,
+    /// Messages behind the one at hand.
+    input: Bytes,
+    started: Option<Instant>,
+    /// The way of the batch's last execution.
+    route: Option<RouteKind>,
+    /// The batch runs for the second time: what backends had prepared before is not relied on.
+    healing: bool,
+}
+
+/// A message that waits for its Sync.
+pub(super) fn is_gathered(kind: u8) -> bool {
+    matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
+}
+
+impl Session {
+    /// Everything up to Sync is passed over.
+    pub(super) fn is_skipping(&self) -> bool {
+        self.batch.skipping
+    }
+
+    /// A message that waits for its Sync, with those like it that are here already.
+    pub(super) async fn gather(&mut self, first: Head) -> Result<(), End> {
+        self.client.hold(first);
+        while let Some(head) = self.client.next_head()?.filter(|head| is_gathered(head.kind)) {
+            self.client.hold(head);
+        }
+        if self.batch.skipping {
+            self.client.take_held();
+        } else if self.client.held() > MOST_WAITING {
+            let input = self.client.take_held();
+            self.work(input).await?;
+        }
+        Ok(())
+    }
+
+    /// Sync: everything before it is worked off and answered.
+    pub(super) async fn sync(&mut self, head: Head) -> Result<(), End> {
+        let at = self.client.held();
+        let mut input = self.client.take(head);
+        let sync = input.split_off(at);
+        let well_formed = extended::empty(sync.get(frame::HEADER..).unwrap_or_default());
+        let input = input.freeze();
+        if !self.batch.skipping {
+            // A batch that is here as a whole can be run again.
+            let again = self.batch.started.is_none().then(|| input.clone());
+            self.work(input).await?;
+            if !self.batch.skipping
+                && let Err(fault) = self.send_pending().await
+            {
+                self.fail(fault).await?;
+            }
+            if well_formed.is_ok() {
+                return self.end_batch(again).await;
+            }
+        }
+        if let Err(error) = well_formed {
+            self.fail(Report::with(catalogue::PROTOCOL, error.to_string()).into()).await?;
+        }
+        self.end_batch(None).await
+    }
+
+    /// The batch at hand is over. `again`: its messages, if it may be run once more.
+    async fn end_batch(&mut self, again: Option<Bytes>) -> Result<(), End> {
+        self.batch.skipping = false;
+        let told = match self.end_lanes(again.is_some()).await {
+            Ok(told) => told,
+            Err(Fault::End(end)) => return Err(end),
+            Err(fault) => {
+                self.fault(fault)?;
+                false
+            }
+        };
+        if self.batch.lanes.take_stale()
+            && let Some(input) = again
+        {
+            return Box::pin(self.heal(input)).await;
+        }
+        self.batch.fresh.clear();
+        if self.txn.is_none() {
+            self.batch.portals.clear();
+        }
+        if let Some(started) = self.batch.started.take() {
+            let route = self.batch.route.take().unwrap_or(RouteKind::Local);
+            self.database.statements.record(route, started.elapsed().as_secs_f64());
+        }
+        if told { Ok(()) } else { self.ready().await }
+    }
+
+    /// Runs a batch again that met a plan from before a change of schema; everything is prepared anew.
+    async fn heal(&mut self, input: Bytes) -> Result<(), End> {
+        for name in std::mem::take(&mut self.batch.fresh) {
+            self.statements.remove(&name);
+        }
+        self.batch.portals.clear();
+        self.batch.healing = true;
+        let result = async {
+            self.work(input).await?;
+            if !self.batch.skipping
+                && let Err(fault) = self.send_pending().await
+            {
+                self.fail(fault).await?;
+            }
+            self.end_batch(None).await
+        };
+        let result = result.await;
+        self.batch.healing = false;
+        result
+    }
+
+    /// Flush: what is asked so far is answered.
+    pub(super) async fn flush_batch(&mut self, head: Head) -> Result<(), End> {
+        let at = self.client.held();
+        let mut input = self.client.take(head);
+        let flush = input.split_off(at);
+        if self.batch.skipping {
+            return Ok(self.client.flush().await?);
+        }
+        self.work(input.freeze()).await?;
+        if let Err(error) = extended::empty(flush.get(frame::HEADER..).unwrap_or_default()) {
+            self.fail(Report::with(catalogue::PROTOCOL, error.to_string()).into()).await?;
+        }
+        if self.batch.skipping {
+            return Ok(self.client.flush().await?);
+        }
+        let result = match self.send_pending().await {
+            Ok(()) if self.only_prepared() => self.leave_lanes().await,
+            Ok(()) => self.answer_so_far().await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = result {
+            self.fail(fault).await?;
+        }
+        Ok(self.client.flush().await?)
+    }
+
+    /// Nothing but Parse and Describe was asked, outside the transaction: the backend need not be kept for a Sync that
+    /// may come much later.
+    fn only_prepared(&self) -> bool {
+        let lanes = &self.batch.lanes;
+        !lanes.executed()
+            && self.batch.portals.is_empty()
+            && lanes.current().is_some_and(|lane| lane.apart || self.txn.is_none())
+    }
+
+    /// Before a message of another protocol: what was asked without a Sync is worked off.
+    pub(super) async fn interrupt_batch(&mut self) -> Result<(), End> {
+        if self.client.held() == 0 && self.batch.pending.is_none() && self.batch.lanes.is_empty() {
+            return Ok(());
+        }
+        let input = self.client.take_held();
+        self.work(input).await?;
+        if self.batch.skipping {
+            return Ok(());
+        }
+        let result = match self.send_pending().await {
+            Ok(()) => self.leave_lanes().await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = result {
+            self.fail(fault).await?;
+        }
+        if self.txn.is_none() {
+            self.batch.portals.clear();
+        }
+        self.batch.fresh.clear();
+        self.batch.started = None;
+        Ok(())
+    }
+
+    /// Before the client is waited for: batches that were sent on are answered.
+    pub(super) async fn catch_up(&mut self) -> Result<(), End> {
+        if !self.batch.lanes.is_behind() {
+            return Ok(());
+        }
+        match self.answer_so_far().await {
+            Ok(()) => {}
+            Err(Fault::End(end)) => return Err(end),
+            Err(fault) => self.fail(fault).await?,
+        }
+        Ok(self.client.flush().await?)
+    }
+
+    /// Works messages off.
+    async fn work(&mut self, input: Bytes) -> Result<(), End> {
+        self.me.set_doing(Doing::Active);
+        if self.batch.lanes.is_empty() {
+            self.wait_while_paused().await;
+        }
+        self.batch.started.get_or_insert_with(Instant::now);
+        let snapshot = self.database.snapshot().clone();
+        self.batch.input = input;
+        while let Ok(Some(head)) = frame::head(&self.batch.input) {
+            let mut body = self.batch.input.split_to(head.len.min(self.batch.input.len()));
+            body.advance(frame::HEADER);
+            if let Err(fault) = self.gathered(head.kind, body, &snapshot).await {
+                self.batch.input = Bytes::new();
+                return self.fail(fault).await;
+            }
+        }
+        self.batch.input = Bytes::new();
+        Ok(())
+    }
+
+    async fn gathered(&mut self, kind: u8, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        match kind {
+            b'P' => self.on_parse(&body).await,
+            b'B' => self.on_bind(body, snapshot).await,
+            b'D' => self.on_describe(&body, snapshot).await,
+            b'E' => self.on_execute(&body, snapshot).await,
+            _ => self.on_close(&body, snapshot).await,
+        }
+    }
+
+    /// A message failed: what was asked before is answered, then comes the error; the rest up to Sync is passed over.
+    async fn fail(&mut self, fault: Fault) -> Result<(), End> {
+        self.batch.skipping = true;
+        if let Some((name, _)) = self.batch.pending.take() {
+            // Its Parse was not answered: for the client it is the one that failed.
+            self.statements.remove(&name);
+        }
+        let fault = match self.close_lanes().await {
+            Ok(()) => fault,
+            Err(earlier) => earlier,
+        };
+        self.fault(fault)
+    }
+}
+
+/// What a malformed message is answered with.
+fn violation(error: impl std::fmt::Display) -> Fault {
+    Report::with(catalogue::PROTOCOL, error.to_string()).into()
+}

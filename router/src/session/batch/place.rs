@@ -1,0 +1,128 @@
+//! Place: where an execution goes, by its plan or by what its verb is about. In: a prepared statement and its
+//! parameters. Out: a server, or pgring itself. Never: a message.
+
+use super::super::{Fault, Session, prepared::Prepared, simple::Target};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    plan::{Plan, PlanKind},
+    route::bind::Values,
+    sql::{
+        fingerprint::{Lexed, lex},
+        verb::{Verb, Which},
+    },
+    txn::Reach,
+};
+use pgring_config::ids::ShardIndex;
+use std::sync::Arc;
+
+/// Where an execution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To one server, as it is.
+    Server { shard: ShardIndex, reach: Reach, apart: bool },
+    /// It needs more than passing on.
+    Special,
+}
+
+impl Session {
+    /// Where an execution goes.
+    pub(super) fn place(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        values: &Values<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(Arc<Plan>, Place), Fault> {
+        if let Some(verb) = &prepared.verb {
+            return self.place_verb(prepared, verb, values, snapshot);
+        }
+        let plan = self.prepared_plan(prepared);
+        let place = match self.target_of(&plan, values, snapshot)? {
+            Target::Server { shard, reach, apart } => Place::Server { shard, reach, apart },
+            Target::Special => Place::Special,
+        };
+        Ok((plan, place))
+    }
+
+    fn place_verb(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        verb: &Verb,
+        values: &Values<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(Arc<Plan>, Place), Fault> {
+        let default = snapshot.topology.default_shard;
+        let plan = Arc::new(Plan::local());
+        let failed = self.txn.as_ref().is_some_and(|txn| txn.failed);
+        if failed && !matches!(verb, Verb::Commit { .. } | Verb::Rollback { .. } | Verb::RollbackTo(_)) {
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+        }
+        let any = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let server = |shard| Place::Server { shard, reach: Reach::Nothing, apart: false };
+        let place = match verb {
+            Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => Place::Special,
+            Verb::Show(_) => server(any),
+            Verb::Listen(_) => {
+                self.listening = true;
+                self.pin("LISTEN");
+                server(default)
+            }
+            Verb::Load => {
+                self.pin("LOAD");
+                server(default)
+            }
+            Verb::Unlisten(_) | Verb::Notify { .. } | Verb::Checkpoint => server(default),
+            Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => server(self.cursor_at(cursor, any)),
+            Verb::Declare { name, hold, query_at } => {
+                let shard = self.declare_at(prepared, *query_at, values, snapshot)?;
+                if *hold {
+                    self.pin("WITH HOLD cursor");
+                }
+                if let Some(txn) = &mut self.txn {
+                    txn.cursors.push((name.clone(), shard));
+                }
+                Place::Server { shard, reach: Reach::Read, apart: false }
+            }
+            Verb::Execute { .. } => {
+                return Err(Report::new(catalogue::UNSUPPORTED)
+                    .detail("EXECUTE by the extended protocol")
+                    .hint("Bind the prepared statement, or send EXECUTE by the simple protocol.")
+                    .into());
+            }
+            _ => Place::Special,
+        };
+        Ok((plan, place))
+    }
+
+    fn cursor_at(&self, cursor: &str, any: ShardIndex) -> ShardIndex {
+        let known = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
+        known.map(|(_, shard)| *shard).or(self.pins.first().map(|pin| pin.shard)).unwrap_or(any)
+    }
+
+    /// Where the query of a DECLARE runs.
+    fn declare_at(
+        &mut self,
+        prepared: &Prepared,
+        query_at: usize,
+        values: &Values<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<ShardIndex, Fault> {
+        let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
+        let query = prepared.text.get(start + query_at..).unwrap_or_default().to_owned();
+        let mut lexed = Lexed::default();
+        lex(query.as_bytes(), &mut lexed);
+        let plan = self.plan(&query, &mut lexed);
+        let values =
+            Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
+        match self.target_of(&plan, &values, snapshot)? {
+            Target::Server { shard, .. } => Ok(shard),
+            Target::Special => Err(match &plan.kind {
+                PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => Self::refused(refusal),
+                _ => Report::new(catalogue::MANY_SHARDS)
+                    .detail("a cursor over several shards")
+                    .hint("Give the shard key in the cursor's query."),
+            }
+            .into()),
+        }
+    }
+}

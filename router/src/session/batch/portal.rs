@@ -1,0 +1,414 @@
+//! Portal: Bind, Execute, Close and Describe of portals. In: messages about portals. Out: messages for a lane, or
+//! pgring's own answers. Never: where rows are.
+
+use super::{
+    super::{
+        Fault, Session,
+        calls::Execution,
+        hold,
+        prepared::{Declared, Prepared},
+    },
+    place::Place,
+    statement::is_silent,
+    violation,
+};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    execute::relay::{self, Expect},
+    metrics::RouteKind,
+    plan::{Plan, PlanKind},
+    route::bind::{Parameters, Values},
+    sql::{
+        fingerprint::Lexed,
+        verb::{Verb, Which},
+    },
+    txn::Reach,
+};
+use bytes::{Bytes, BytesMut};
+use foldhash::fast::RandomState;
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::{
+    frame,
+    message::{
+        build,
+        extended::{self, Bind, Close, Execute},
+    },
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// CloseComplete, for what no backend has.
+const CLOSE_COMPLETE: Bytes = Bytes::from_static(&[b'3', 0, 0, 0, 4]);
+
+/// A statement with its parameters.
+#[derive(Clone, Debug)]
+struct Portal {
+    prepared: Arc<Prepared>,
+    plan: Arc<Plan>,
+    /// Body of its Bind after the statement's name.
+    rest: Bytes,
+    place: Place,
+    /// Its rows are to be described with its execution.
+    describe: bool,
+    /// Rows over several shards were let go after a row limit.
+    suspended: bool,
+    /// Number of the lane in which it was bound; None: it is a cursor, or no server has it.
+    bound: Option<u64>,
+    /// It was executed where it was bound.
+    executed: bool,
+}
+
+/// The portals of a session, by name.
+#[derive(Debug, Default)]
+pub(super) struct Portals {
+    unnamed: Option<Portal>,
+    named: HashMap<Box<[u8]>, Portal, RandomState>,
+}
+
+impl Portals {
+    fn get(&self, name: &[u8]) -> Option<&Portal> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    fn get_mut(&mut self, name: &[u8]) -> Option<&mut Portal> {
+        if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
+    }
+
+    fn insert(&mut self, name: &[u8], portal: Portal) {
+        if name.is_empty() {
+            self.unnamed = Some(portal);
+        } else {
+            self.named.insert(name.into(), portal);
+        }
+    }
+
+    fn remove(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(name);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unnamed.is_none() && self.named.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.unnamed = None;
+        if !self.named.is_empty() {
+            self.named.clear();
+        }
+    }
+}
+
+impl Session {
+    /// A new transaction has no portals.
+    pub(in crate::session) fn forget_portals(&mut self) {
+        self.batch.portals.clear();
+    }
+
+    pub(super) async fn on_bind(&mut self, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let bind = Bind::parse(&body).map_err(violation)?;
+        let parameters = bind.parameters().map_err(violation)?;
+        let prepared = self.statement_named(bind.statement)?;
+        if !bind.portal.is_empty() && self.batch.portals.get(bind.portal).is_some() {
+            let name = String::from_utf8_lossy(bind.portal);
+            return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
+        }
+        if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *bind.statement) {
+            self.send_pending().await?;
+        }
+        let values = Values {
+            text: prepared.text.as_bytes(),
+            lexed: &prepared.lexed,
+            parameters: Parameters::Bound(&parameters, prepared.types()),
+            utf8: self.settings.utf8(),
+        };
+        let (plan, place) = self.place(&prepared, &values, snapshot)?;
+        let rest = body.slice_ref(bind.rest);
+        let mut portal = Portal {
+            prepared: prepared.clone(),
+            plan,
+            rest,
+            place,
+            describe: false,
+            suspended: false,
+            bound: None,
+            executed: false,
+        };
+        match place {
+            Place::Server { shard, reach, apart } => {
+                self.lane(shard, reach, apart, snapshot).await?;
+                self.ensure_parsed(bind.statement, &prepared).await?;
+                self.make_room(bind.rest.len()).await?;
+                if let Some(lane) = self.batch.lanes.current_mut() {
+                    build::bind_raw(&mut lane.out, bind.portal, prepared.backend_name(), bind.rest);
+                    portal.bound = Some(lane.number);
+                    self.batch.lanes.expect(Expect::Bind);
+                    if matches!(portal.plan.kind, PlanKind::Sharded(_)) {
+                        self.batch.route = Some(RouteKind::Single);
+                    }
+                }
+            }
+            Place::Special => {
+                self.leave_lanes().await?;
+                if self.batch.pending.take().is_some() {
+                    build::parse_complete(&mut self.client.out);
+                }
+                build::bind_complete(&mut self.client.out);
+            }
+        }
+        self.batch.portals.insert(bind.portal, portal);
+        Ok(())
+    }
+
+    /// Makes the lane the one where a portal is. Outside the transaction a portal goes with its lane, which may have
+    /// ended within the batch: it is bound again.
+    async fn lane_of_portal(
+        &mut self,
+        name: &[u8],
+        portal: &Portal,
+        (shard, reach, apart): (ShardIndex, Reach, bool),
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        self.lane(shard, reach, apart, snapshot).await?;
+        let here = self.batch.lanes.current().map(|lane| lane.number);
+        if portal.bound.is_none() || portal.bound == here || (self.txn.is_some() && !apart) {
+            return Ok(());
+        }
+        if portal.executed {
+            return Err(Report::new(catalogue::SECOND_SHARD)
+                .detail("a portal was executed, and another shard was reached since")
+                .hint("Use a transaction block.")
+                .into());
+        }
+        let prepared = &portal.prepared;
+        let parsed = self.batch.lanes.current().and_then(|lane| lane.unnamed.as_ref());
+        if prepared.id.is_some() || !parsed.is_some_and(|parsed| Arc::ptr_eq(parsed, prepared)) {
+            self.add_parse(prepared, true).await?;
+        }
+        self.make_room(portal.rest.len()).await?;
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            build::bind_raw(&mut lane.out, name, prepared.backend_name(), &portal.rest);
+            self.batch.lanes.expect(Expect::HiddenBind);
+        }
+        if let Some(portal) = self.batch.portals.get_mut(name) {
+            portal.bound = here;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn describe_portal(&mut self, name: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let portal = self.portal(name)?;
+        self.send_pending().await?;
+        let Place::Server { shard, reach, apart } = portal.place else {
+            self.leave_lanes().await?;
+            return self.describe_special(name, &portal, snapshot).await;
+        };
+        self.lane_of_portal(name, &portal, (shard, reach, apart), snapshot).await?;
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            build::describe(&mut lane.out, b'P', name);
+            self.batch.lanes.expect(Expect::Describe { statement: false });
+        }
+        Ok(())
+    }
+
+    async fn describe_special(&mut self, name: &[u8], portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let has_rows = portal.prepared.verb.as_ref().is_some_and(|verb| matches!(verb, Verb::Show(_)))
+            || matches!(
+                portal.plan.kind,
+                PlanKind::Sharded(_) | PlanKind::ExplainRoute { .. } | PlanKind::Builtin(_) | PlanKind::Refuse(_)
+            );
+        if !has_rows || portal.prepared.verb.as_ref().is_some_and(is_silent) {
+            build::no_data(&mut self.client.out);
+            return Ok(());
+        }
+        if self.is_executed_next(name) {
+            if let Some(portal) = self.batch.portals.get_mut(name) {
+                portal.describe = true;
+            }
+            return Ok(());
+        }
+        if let Some(fields) = self.own_fields(&portal.plan, &portal.prepared) {
+            build::row_description(&mut self.client.out, &fields);
+            return Ok(());
+        }
+        self.describe_apart(portal, snapshot).await
+    }
+
+    /// The message behind the one at hand executes this portal.
+    fn is_executed_next(&self, name: &[u8]) -> bool {
+        let next = &self.batch.input;
+        let Ok(Some(head)) = frame::head(next) else { return false };
+        head.kind == b'E' && Execute::parse(frame::body(next, head)).is_ok_and(|execute| execute.portal == name)
+    }
+
+    /// A portal by its name: bound by this client, or a cursor that it declared.
+    fn portal(&self, name: &[u8]) -> Result<Portal, Fault> {
+        if let Some(portal) = self.batch.portals.get(name) {
+            return Ok(portal.clone());
+        }
+        let cursors = self.txn.iter().flat_map(|txn| txn.cursors.iter().rev());
+        let here = cursors.filter(|(cursor, _)| cursor.as_bytes() == name).map(|(_, shard)| *shard).next();
+        let Some(shard) = here.or(self.pins.first().map(|pin| pin.shard).filter(|_| !name.is_empty())) else {
+            let name = String::from_utf8_lossy(name);
+            return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
+        };
+        Ok(Portal {
+            prepared: Arc::new(Prepared::new("", Declared::Text("".into()), Lexed::default(), None)),
+            plan: Arc::new(Plan::local()),
+            rest: Bytes::new(),
+            place: Place::Server { shard, reach: Reach::Nothing, apart: false },
+            describe: false,
+            suspended: false,
+            bound: None,
+            executed: false,
+        })
+    }
+
+    /// Describes a portal over several shards by its statement on the default shard.
+    async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
+        let mut out = BytesMut::new();
+        build::parse(&mut out, "", portal.prepared.text.as_bytes(), portal.prepared.types());
+        build::bind_raw(&mut out, "", "", &portal.rest);
+        build::describe(&mut out, b'P', "");
+        build::sync(&mut out);
+        if let Err(error) = held.conn().send(&out).await {
+            return Err(hold::lost(&error.into(), false).into());
+        }
+        let mut script = VecDeque::from([
+            Expect::Parse { id: None, hidden: true },
+            Expect::HiddenBind,
+            Expect::Describe { statement: false },
+            Expect::Ready { hidden: true },
+        ]);
+        match relay::relay(&mut self.client, held.conn(), &mut script).await {
+            Ok(answer) => {
+                let failed = answer.error.is_some();
+                self.settle(held, &answer, Reach::Nothing).await;
+                if failed { Err(Fault::Told) } else { Ok(()) }
+            }
+            Err(error) => Err(self.broken(held, error, false)),
+        }
+    }
+
+    pub(super) async fn on_execute(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let execute = Execute::parse(body).map_err(violation)?;
+        let portal = self.portal(execute.portal)?;
+        self.send_pending().await?;
+        self.me.count();
+        let Place::Server { shard, reach, apart } = portal.place else {
+            return self.execute_special(execute.portal, &portal, execute.max_rows, snapshot).await;
+        };
+        self.lane_of_portal(execute.portal, &portal, (shard, reach, apart), snapshot).await?;
+        if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
+            portal.executed = true;
+        }
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            build::execute(&mut lane.out, execute.portal, execute.max_rows);
+            self.batch.lanes.expect(Expect::Execute);
+            self.batch.lanes.note_execute();
+        }
+        if let Some(reason) = portal.plan.session.pin {
+            self.pin(reason);
+        }
+        self.note_temps(&portal.plan.session.creates_temp);
+        self.make_room(0).await
+    }
+
+    async fn execute_special(
+        &mut self,
+        name: &[u8],
+        portal: &Portal,
+        max_rows: i32,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        self.leave_lanes().await?;
+        if let Some(Verb::Show(Which::Name(name))) = &portal.prepared.verb {
+            let (name, describe) = (name.clone(), portal.describe);
+            return self.show_own(&name, describe).map(|_| ());
+        }
+        if let Some(verb) = portal.prepared.verb.clone() {
+            let span = portal.prepared.lexed.statements.first().copied();
+            let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
+            let text = text.unwrap_or_default().to_owned();
+            return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
+        }
+        if portal.suspended {
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("a second Execute of a portal over several shards that was stopped by a row limit")
+                .hint("Fetch all rows at once, or use LIMIT and OFFSET.")
+                .into());
+        }
+        let mut whole = BytesMut::new();
+        build::bind_raw(&mut whole, "", "", &portal.rest);
+        let body = whole.split_off(5);
+        let bind = Bind::parse(&body).map_err(violation)?;
+        let parameters = bind.parameters().map_err(violation)?;
+        let own_types;
+        let types = match &portal.plan.kind {
+            PlanKind::Builtin(_) => {
+                own_types = portal.prepared.own_types();
+                own_types.as_slice()
+            }
+            _ => portal.prepared.types(),
+        };
+        let bound = Parameters::Bound(&parameters, types);
+        let values = Values {
+            text: portal.prepared.text.as_bytes(),
+            lexed: &portal.prepared.lexed,
+            parameters: bound,
+            utf8: self.settings.utf8(),
+        };
+        let execution = Execution {
+            prepared: &portal.prepared,
+            bind: &portal.rest,
+            result_formats: parameters.result_formats(),
+            describe: portal.describe,
+            max_rows: u64::try_from(max_rows).ok().filter(|most| *most > 0),
+        };
+        if execution.max_rows.is_some()
+            && let Some(portal) = self.batch.portals.get_mut(name)
+        {
+            portal.suspended = true;
+        }
+        self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
+        Ok(())
+    }
+
+    pub(super) async fn on_close(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let close = Close::parse(body).map_err(violation)?;
+        self.send_pending().await?;
+        if close.kind == extended::STATEMENT {
+            self.statements.remove(close.name);
+        } else if let Ok(portal) = self.portal(close.name)
+            && let Place::Server { shard, reach, apart } = portal.place
+        {
+            self.batch.portals.remove(close.name);
+            let here = self.batch.lanes.current().map(|lane| lane.number);
+            if portal.bound.is_none() || portal.bound == here || (self.txn.is_some() && !apart) {
+                self.lane(shard, reach, apart, snapshot).await?;
+                if let Some(lane) = self.batch.lanes.current_mut() {
+                    build::close(&mut lane.out, b'P', close.name);
+                    self.batch.lanes.expect(Expect::Close { hidden: false });
+                }
+                return Ok(());
+            }
+        } else {
+            self.batch.portals.remove(close.name);
+        }
+        if self.batch.lanes.current().is_some() {
+            self.batch.lanes.expect(Expect::Emit(CLOSE_COMPLETE));
+            return Ok(());
+        }
+        // What batches before this one are to be answered comes first.
+        self.leave_lanes().await?;
+        build::close_complete(&mut self.client.out);
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Statement: Parse and Describe of statements; which backend knows a statement by which name. In: messages about
+//! statements. Out: messages for a lane. Never: parameters.
+
+use super::{
+    super::{
+        Fault, Session,
+        prepared::{self, Declared, Prepared},
+        verbs::text_field,
+    },
+    violation,
+};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    execute::relay::Expect,
+    plan::Plan,
+    sql::verb::{Verb, Which},
+    txn::Reach,
+};
+use bytes::Bytes;
+use pgring_protocol::message::{
+    build,
+    extended::{self, Describe, Parse},
+    result::Field,
+};
+use std::sync::Arc;
+
+/// ParseComplete, for a statement that the backend has already.
+const PARSE_COMPLETE: Bytes = Bytes::from_static(&[b'1', 0, 0, 0, 4]);
+
+impl Session {
+    pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let parse = Parse::parse(body).map_err(violation)?;
+        let Ok(text) = std::str::from_utf8(parse.sql) else {
+            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
+                .hint("Set client_encoding to UTF8.")
+                .into());
+        };
+        self.send_pending().await?;
+        if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
+            let name = String::from_utf8_lossy(parse.name);
+            return Err(Report::with(
+                catalogue::DUPLICATE_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .into());
+        }
+        let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
+        let prepared = prepared::seen(text, parse.types, schema);
+        self.statements.insert(parse.name.into(), prepared.clone());
+        self.batch.fresh.push(parse.name.into());
+        self.batch.pending = Some((parse.name.into(), prepared));
+        Ok(())
+    }
+
+    /// Sends a Parse for which no Bind has shown the way: to where the batch is, else to any server.
+    pub(super) async fn send_pending(&mut self) -> Result<(), Fault> {
+        let Some((_, prepared)) = &self.batch.pending else { return Ok(()) };
+        let prepared = prepared.clone();
+        if self.fields_if_own(&prepared).is_some() {
+            // No server knows what pgring itself answers.
+            self.leave_lanes().await?;
+            build::parse_complete(&mut self.client.out);
+            self.batch.pending = None;
+            return Ok(());
+        }
+        self.any_lane().await?;
+        self.add_parse(&prepared, false).await?;
+        self.batch.pending = None;
+        Ok(())
+    }
+
+    /// The lane for what any server can answer.
+    async fn any_lane(&mut self) -> Result<(), Fault> {
+        if self.batch.lanes.current().is_some() {
+            return Ok(());
+        }
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        match &self.txn {
+            Some(txn) if txn.failed => Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
+            // A transaction that is open nowhere yet is not opened for a Parse or a Describe.
+            Some(txn) if txn.participants.is_empty() => self.lane(default, Reach::Nothing, true, &snapshot).await,
+            Some(txn) => {
+                let shard = txn.any(default);
+                self.lane(shard, Reach::Nothing, false, &snapshot).await
+            }
+            None => self.lane(default, Reach::Nothing, false, &snapshot).await,
+        }
+    }
+
+    /// Adds a statement's Parse to the lane, unless its backend has it.
+    pub(super) async fn add_parse(&mut self, prepared: &Arc<Prepared>, hidden: bool) -> Result<(), Fault> {
+        self.make_room(prepared.text.len()).await?;
+        let healing = self.batch.healing;
+        let lanes = &mut self.batch.lanes;
+        let Some(lane) = lanes.current_mut() else { return Ok(()) };
+        let Some(id) = prepared.id else {
+            build::parse(&mut lane.out, "", prepared.text.as_bytes(), prepared.types());
+            lane.unnamed = Some(prepared.clone());
+            lanes.expect(Expect::Parse { id: None, hidden });
+            return Ok(());
+        };
+        let Some(conn) = lane.conn() else { return Ok(()) };
+        if conn.statements.touch(id) && !healing {
+            if !hidden {
+                lanes.expect(Expect::Emit(PARSE_COMPLETE));
+            }
+            return Ok(());
+        }
+        let Declared::Types(types) = &prepared.declared else {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("a statement prepared by SQL and executed by the extended protocol")
+                .hint("Use EXECUTE.")
+                .into());
+        };
+        let gone = conn.statements.add(id);
+        let name = prepared.backend_name();
+        if let Some(gone) = gone {
+            build::close(&mut lane.out, b'S', gone.name());
+        }
+        // After an error a Close is not read, so the name may be taken there.
+        build::close(&mut lane.out, b'S', name);
+        build::parse(&mut lane.out, name, prepared.text.as_bytes(), types);
+        if gone.is_some() {
+            lanes.expect(Expect::Close { hidden: true });
+        }
+        lanes.expect(Expect::Close { hidden: true });
+        lanes.expect(Expect::Parse { id: Some(id), hidden });
+        lanes.note_named();
+        Ok(())
+    }
+
+    /// The statement is on the lane's backend afterwards.
+    pub(super) async fn ensure_parsed(&mut self, name: &[u8], prepared: &Arc<Prepared>) -> Result<(), Fault> {
+        let asked = self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending == *name);
+        if asked {
+            self.add_parse(prepared, false).await?;
+            self.batch.pending = None;
+            return Ok(());
+        }
+        let here = self.batch.lanes.current().and_then(|lane| lane.unnamed.as_ref());
+        if prepared.id.is_some() || !here.is_some_and(|here| Arc::ptr_eq(here, prepared)) {
+            self.add_parse(prepared, true).await?;
+        }
+        Ok(())
+    }
+
+    /// The plan of a prepared statement.
+    pub(in crate::session) fn prepared_plan(&mut self, prepared: &Arc<Prepared>) -> Arc<Plan> {
+        let path = self.search_path().id;
+        let version = self.database.snapshot().plans;
+        if self.temp_tables.is_empty()
+            && let Some(plan) = prepared.plan(version, path)
+        {
+            return plan;
+        }
+        let mut lexed = prepared.lexed.clone();
+        let plan = self.plan(&prepared.text, &mut lexed);
+        if self.temp_tables.is_empty() {
+            prepared.keep_plan(version, path, &plan);
+        }
+        plan
+    }
+
+    pub(super) fn statement_named(&self, name: &[u8]) -> Result<Arc<Prepared>, Fault> {
+        self.statements.get(name).cloned().ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
+            };
+            Report::with(catalogue::UNKNOWN_STATEMENT, message).into()
+        })
+    }
+
+    pub(super) async fn on_describe(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        let describe = Describe::parse(body).map_err(violation)?;
+        if describe.kind == extended::PORTAL {
+            return self.describe_portal(describe.name, snapshot).await;
+        }
+        let prepared = self.statement_named(describe.name)?;
+        if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *describe.name) {
+            self.send_pending().await?;
+        }
+        let fields = self.fields_if_own(&prepared);
+        let silent = prepared.verb.as_ref().is_some_and(is_silent);
+        if fields.is_some() || silent {
+            self.leave_lanes().await?;
+            if self.batch.pending.take().is_some() {
+                build::parse_complete(&mut self.client.out);
+            }
+            build::parameter_description(&mut self.client.out, &prepared.own_types());
+            match fields {
+                Some(fields) => build::row_description(&mut self.client.out, &fields),
+                None => build::no_data(&mut self.client.out),
+            }
+            return Ok(());
+        }
+        self.any_lane().await?;
+        self.ensure_parsed(describe.name, &prepared).await?;
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            build::describe(&mut lane.out, b'S', prepared.backend_name());
+            self.batch.lanes.expect(Expect::Describe { statement: true });
+        }
+        Ok(())
+    }
+
+    /// The columns of a statement that pgring itself answers; None: it goes to a server.
+    fn fields_if_own(&mut self, prepared: &Arc<Prepared>) -> Option<Vec<Field>> {
+        match &prepared.verb {
+            Some(Verb::Show(Which::Name(name))) if name.starts_with("pgring.") => Some(vec![text_field(name)]),
+            Some(_) => None,
+            None => {
+                let plan = self.prepared_plan(prepared);
+                self.own_fields(&plan, prepared)
+            }
+        }
+    }
+}
+
+/// A verb that has no rows.
+pub(super) fn is_silent(verb: &Verb) -> bool {
+    !matches!(verb, Verb::Show(_) | Verb::Fetch { .. } | Verb::Execute { .. })
+}
