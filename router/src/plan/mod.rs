@@ -12,6 +12,7 @@ mod order;
 mod predicate;
 mod read;
 mod refuse;
+pub mod setting;
 mod utility;
 mod write;
 
@@ -89,6 +90,19 @@ pub struct SessionEffect {
     pub pin: Option<&'static str>,
     /// Temporary relations made.
     pub creates_temp: Vec<Box<str>>,
+    /// Settings that it changes by `set_config`.
+    pub sets: Vec<SetCall>,
+}
+
+/// A call of `set_config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCall {
+    /// The setting.
+    pub name: Source,
+    /// Its value; None: NULL.
+    pub value: Option<Source>,
+    /// Only for the transaction.
+    pub local: setting::Flag,
 }
 
 impl Plan {

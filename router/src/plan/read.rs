@@ -5,10 +5,10 @@ use super::{
     Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
     aggregate::{self, Scattered},
     build::Input,
-    join::{Analysis, InsertRows},
+    join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
-    utility,
+    setting, utility,
 };
 use crate::{
     error::catalogue,
@@ -57,7 +57,7 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
         None => sharded(input, &analysis, scattered, reads_only),
     };
-    plan.session = effect(input, &analysis, tokens);
+    plan.session = effect(input, &analysis, tokens, first);
     plan
 }
 
@@ -202,10 +202,19 @@ fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
     table.identifier().map(Into::into)
 }
 
-fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> SessionEffect {
+fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: usize) -> SessionEffect {
     let mut effect = SessionEffect::default();
-    if let Some(name) = called(input, analysis, &[Builtin::Pins]) {
-        effect.pin = Some(if name == "set_config" { "set_config" } else { "advisory lock" });
+    let pins = |called: &&Called<'_>| class(input, &called.call.name) == Class::Builtin(Builtin::Pins);
+    let names = analysis.calls.iter().filter(pins).map(|called| called.call.name.name.as_str());
+    let (sets, locks): (Vec<&str>, Vec<&str>) = names.partition(|name| *name == "set_config");
+    if !locks.is_empty() {
+        effect.pin = Some("advisory lock");
+    }
+    if !sets.is_empty() {
+        match setting::calls(input, tokens, first) {
+            Some(calls) => effect.sets = calls,
+            None => effect.pin = Some("set_config"),
+        }
     }
     if analysis.into
         && let Some(table) = into_temporary(tokens)

@@ -137,7 +137,8 @@ pub(super) fn builtin(input: &Input<'_>, tokens: &Tokens, first: usize) -> Optio
     })
 }
 
-fn end(lexemes: &[Lexeme]) -> usize {
+/// Number of tokens up to the semicolons at the end.
+pub(super) fn end(lexemes: &[Lexeme]) -> usize {
     lexemes.len() - lexemes.iter().rev().take_while(|lexeme| lexeme.is_symbol(";")).count()
 }
 
@@ -194,7 +195,7 @@ fn column(input: &Input<'_>, lexemes: &[Lexeme], item: Range) -> Option<BuiltinC
 }
 
 /// A literal or parameter, perhaps with a cast.
-fn argument(input: &Input<'_>, lexemes: &[Lexeme], range: Range) -> Option<Source> {
+pub(super) fn argument(input: &Input<'_>, lexemes: &[Lexeme], range: Range) -> Option<Source> {
     let mut range = range;
     if let Some(cast) = (range.first..range.last.min(lexemes.len())).find(|at| lexemes[*at].is_symbol("::")) {
         let plain = lexemes[cast + 1..range.last].iter().all(|lexeme| lexeme.identifier().is_some());

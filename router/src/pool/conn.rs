@@ -1,7 +1,10 @@
 //! Conn: one connection to a server with all that pgring knows of its state.
 //! In: bytes and housekeeping SQL. Out: frames. Never: a client.
 
-use super::{profile::Profile, statements::Statements};
+use super::{
+    profile::Profile,
+    statements::{StatementId, Statements},
+};
 use crate::registry::{self, Coarse};
 use bytes::{Buf, BytesMut};
 use pgring_protocol::{
@@ -244,6 +247,27 @@ impl Conn {
         build::query(&mut out, sql.as_bytes());
         self.send(&out).await?;
         self.drain().await.map(|drained| drained.rows)
+    }
+
+    /// Prepares a statement under its number; `gone` makes room for it.
+    ///
+    /// # Errors
+    /// [`ConnError::Server`] if the server does not take it.
+    pub async fn prepare(
+        &mut self,
+        id: StatementId,
+        gone: Option<StatementId>,
+        text: &[u8],
+        types: &[u32],
+    ) -> Result<(), ConnError> {
+        let mut out = BytesMut::new();
+        for name in gone.into_iter().chain([id]) {
+            build::close(&mut out, b'S', name.name());
+        }
+        build::parse(&mut out, id.name(), text, types);
+        build::sync(&mut out);
+        self.send(&out).await?;
+        self.drain().await.map(|_| ())
     }
 
     /// Reads up to ReadyForQuery.

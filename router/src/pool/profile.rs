@@ -7,9 +7,21 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
 
-/// Settings by lower-case name; the value is the SQL text that follows `SET name TO`.
+/// Settings by lower-case name; the value is the SQL text that follows `SET name TO`, or of `set_config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Profile(BTreeMap<Box<str>, Box<str>>);
+
+/// What a value that is one whole list (of names, perhaps quoted) begins with: SET would take it for one name.
+const WHOLE: &str = "=";
+/// Settings whose value is a list of names, each quoted where it has to be.
+const LISTS: [&str; 6] = [
+    "search_path",
+    "temp_tablespaces",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "local_preload_libraries",
+    "unix_socket_directories",
+];
 
 static INTERNED: LazyLock<Mutex<HashMap<Profile, Weak<Profile>>>> = LazyLock::new(Mutex::default);
 static EMPTY: LazyLock<Arc<Profile>> = LazyLock::new(|| Profile::default().intern());
@@ -34,21 +46,38 @@ impl Profile {
         shared
     }
 
-    /// SQL text of a setting's value.
+    /// SQL text of a setting's value; of a list that was given whole, the list.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| &**value)
+        self.0.get(name).map(|value| value.strip_prefix(WHOLE).unwrap_or(value))
+    }
+
+    /// A copy with `name` set to this value, as a start-up packet or `set_config` gives it: unquoted, a list as a whole.
+    pub fn with_plain(&self, name: &str, value: &str) -> Profile {
+        let text = if LISTS.contains(&name) { format!("{WHOLE}{value}") } else { quote::literal(value) };
+        self.set(name, text)
+    }
+
+    /// Sets a role as SET does: a new session user has no role.
+    fn set(&self, name: &str, value: String) -> Profile {
+        let mut changed = self.clone();
+        if name == "session_authorization" {
+            changed.0.remove("role");
+        }
+        changed.0.insert(name.into(), value.into());
+        changed
     }
 
     /// A copy with `name` set to this SQL text.
     pub fn with(&self, name: &str, value: String) -> Profile {
-        let mut changed = self.clone();
-        changed.0.insert(name.into(), value.into());
-        changed
+        self.set(name, value)
     }
 
     /// A copy in which `name` is as in `startup`.
     pub fn reset(&self, name: &str, startup: &Profile) -> Profile {
         let mut changed = self.clone();
+        if name == "session_authorization" {
+            changed.0.remove("role");
+        }
         match startup.0.get(name) {
             Some(value) => changed.0.insert(name.into(), value.clone()),
             None => changed.0.remove(name),
@@ -60,10 +89,18 @@ impl Profile {
     pub fn reset_all(&self, startup: &Profile) -> Profile {
         let mut changed = startup.clone();
         for name in ["role", "session_authorization"] {
-            if let Some(value) = self.0.get(name) {
-                changed.0.insert(name.into(), value.clone());
-            }
+            match self.0.get(name) {
+                Some(value) => changed.0.insert(name.into(), value.clone()),
+                None => changed.0.remove(name),
+            };
         }
+        changed
+    }
+
+    /// A copy in which everything is as in `startup`, and no role is taken on (DISCARD ALL).
+    pub fn discard_all(&self, startup: &Profile) -> Profile {
+        let mut changed = startup.clone();
+        changed.0.remove("role");
         changed
     }
 
@@ -102,7 +139,9 @@ fn is_role(name: &str) -> bool {
 }
 
 fn push_set(sql: &mut String, name: &str, value: &str) {
-    if !is_role(name) {
+    if let Some(list) = value.strip_prefix(WHOLE) {
+        sql.push_str(&format!("SELECT pg_catalog.set_config('{name}', {}, false);", quote::literal(list)));
+    } else if !is_role(name) {
         let name: Vec<_> = name.split('.').map(quote::identifier).collect();
         sql.push_str(&format!("SET {} TO {value};", name.join(".")));
     }

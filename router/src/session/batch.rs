@@ -15,6 +15,7 @@ use crate::{
     execute::relay::{self, Expect},
     metrics::RouteKind,
     plan::{Plan, PlanKind},
+    pool::profile::Profile,
     registry::Doing,
     route::bind::{Parameters, Values},
     sql::{
@@ -76,6 +77,8 @@ struct Segment {
     unnamed: Option<Arc<Prepared>>,
     /// Number of the session's temporary tables before it.
     temps: usize,
+    /// The session's settings before a statement in it changed them.
+    settings: Option<Arc<Profile>>,
 }
 
 #[derive(Clone, Debug)]
@@ -247,6 +250,9 @@ impl Session {
         // Without a Sync the server rolls its implicit transaction back when the connection goes.
         if let Some(segment) = self.batch.segment.take() {
             self.temp_tables.truncate(segment.temps);
+            if let Some(before) = segment.settings {
+                self.settings.current = before;
+            }
         }
         self.me.end_work();
         Ok(())
@@ -359,6 +365,7 @@ impl Session {
             executed: false,
             unnamed: None,
             temps: self.temp_tables.len(),
+            settings: None,
         };
         if let Some(opening) = segment.held.opening.take() {
             build::query(&mut segment.out, opening.as_bytes());
@@ -806,7 +813,34 @@ impl Session {
             self.pin(reason);
         }
         self.note_temps(&portal.plan.session.creates_temp);
+        if !portal.plan.session.sets.is_empty() {
+            self.assign_bound(&portal)?;
+        }
         self.make_room(0).await
+    }
+
+    /// Takes on what an execution sets by `set_config`.
+    fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
+        let mut whole = BytesMut::new();
+        build::bind_raw(&mut whole, "", "", &portal.rest);
+        let body = whole.split_off(5);
+        let bind = Bind::parse(&body).map_err(violation)?;
+        let parameters = bind.parameters().map_err(violation)?;
+        let values = Values {
+            text: portal.prepared.text.as_bytes(),
+            lexed: &portal.prepared.lexed,
+            parameters: Parameters::Bound(&parameters, portal.prepared.types()),
+            utf8: self.settings.utf8(),
+        };
+        let changed = self.changed_by(&portal.plan.session.sets, &values);
+        let Some(segment) = &mut self.batch.segment else { return Ok(()) };
+        segment.held.expects = true;
+        if let Some(changed) = changed {
+            segment.settings.get_or_insert_with(|| self.settings.current.clone());
+            segment.held.conn().profile = changed.clone();
+            self.settings.current = changed;
+        }
+        Ok(())
     }
 
     async fn execute_special(
@@ -940,7 +974,7 @@ impl Session {
                     segment.held.conn().statements.remove(*id);
                 }
                 if answer.reported {
-                    self.settings.note(segment.held.conn());
+                    self.note_reported(&mut segment.held);
                 }
                 self.batch.segment = Some(segment);
                 if answer.error.is_some() { Err(Fault::Told) } else { Ok(()) }
@@ -973,6 +1007,9 @@ impl Session {
                 let failed = answer.error.is_some();
                 if failed && self.txn.is_none() {
                     self.temp_tables.truncate(segment.temps);
+                    if let Some(before) = segment.settings {
+                        self.settings.current = before;
+                    }
                 }
                 self.settle(segment.held, &answer, segment.reach).await;
                 if failed { Err(Fault::Told) } else { Ok(()) }

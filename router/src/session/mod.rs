@@ -3,6 +3,7 @@
 //! A message is classified, planned (from the plan cache when its shape was seen), routed and executed; where it may
 //! go and what the session must remember of it is decided here.
 
+mod assign;
 mod batch;
 mod calls;
 mod hold;
@@ -119,6 +120,8 @@ pub struct Session {
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
+    /// A statement of the transaction changed a setting in a way that is not known.
+    unexplained: bool,
     lexed: Lexed,
     pools: Pools,
 }
@@ -156,6 +159,7 @@ impl Session {
             listening: false,
             greeted: false,
             temp_tables: Vec::new(),
+            unexplained: false,
             lexed: Lexed::default(),
             pools: Pools::default(),
         }

@@ -3,6 +3,7 @@
 use crate::{
     plan::Plan,
     pool::statements::StatementId,
+    route::bind::{Parameters, Values},
     sql::{
         fingerprint::Lexed,
         verb::{self, Verb},
@@ -39,6 +40,10 @@ pub struct Prepared {
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
     pub verb: Option<Verb>,
+    /// The PREPARE that made it, if it was SQL.
+    pub sql: Option<Box<str>>,
+    /// Statements that must be on its backend before it.
+    pub needs: Vec<Arc<Prepared>>,
     plan: Mutex<Option<(u64, u64, Arc<Plan>)>>,
 }
 
@@ -51,7 +56,16 @@ impl Prepared {
             [one] => text.get(one.start as usize..one.end as usize).and_then(verb::recognise),
             _ => None,
         };
-        Self { id, text: text.into(), declared, lexed, verb, plan: Mutex::new(None) }
+        Self {
+            id,
+            text: text.into(),
+            declared,
+            lexed,
+            verb,
+            sql: None,
+            needs: Vec::new(),
+            plan: Mutex::new(None),
+        }
     }
 
     /// Its plan, if it was made for this version and search path.
@@ -74,6 +88,11 @@ impl Prepared {
             KeyType::from_type_name(word).map(KeyType::oid)
         };
         (1..=usize::from(self.lexed.parameters)).map(|n| declared(n).or_else(|| cast(n)).unwrap_or(25)).collect()
+    }
+
+    /// Its literals with the parameters of an execution.
+    pub fn values<'a>(&'a self, parameters: Parameters<'a>, utf8: bool) -> Values<'a> {
+        Values { text: self.text.as_bytes(), lexed: &self.lexed, parameters, utf8 }
     }
 
     /// The types that a Parse declared.

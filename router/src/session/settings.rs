@@ -205,7 +205,7 @@ impl Session {
             self.settings.set_pgring(own, Some(value)).map_err(|report| End::Fatal(Box::new(report.fatal())))?;
             return Ok(profile);
         }
-        Ok(profile.with(name, setting_text(name, value)))
+        Ok(profile.with_plain(name, value))
     }
 
     /// The search path of this moment.
@@ -251,17 +251,6 @@ pub(super) fn value_text(name: &str, value: &SetValue) -> Option<String> {
         }
         SetValue::Default | SetValue::FromCurrent => None,
     }
-}
-
-/// SQL text of a start-up packet's value: a list setting holds one list, as in postgresql.conf.
-fn setting_text(name: &str, value: &str) -> String {
-    const LISTS: [&str; 4] =
-        ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
-    if LISTS.contains(&name) {
-        let quoted: Vec<_> = path_names(value).iter().map(|name| quote::literal(name)).collect();
-        return if quoted.is_empty() { "''".into() } else { quoted.join(", ") };
-    }
-    quote::literal(value)
 }
 
 /// Names in a list of identifiers or literals, folded and unquoted.

@@ -12,6 +12,7 @@ use crate::{
         cache,
     },
     registry::Doing,
+    route::bind::{Parameters, Values},
     sql::{
         fingerprint::{Lexed, lex},
         verb,
@@ -35,6 +36,11 @@ pub(super) struct Statement<'a> {
 }
 
 impl Statement<'_> {
+    /// Its values: all of them are literals.
+    pub(super) fn values(&self, utf8: bool) -> Values<'_> {
+        Values { text: self.text.as_bytes(), lexed: self.lexed, parameters: Parameters::None, utf8 }
+    }
+
     /// The message for a server.
     pub(super) fn message(&self) -> std::borrow::Cow<'_, [u8]> {
         match self.frame {
@@ -226,6 +232,7 @@ impl Session {
             let plan = self.plan(inner, &mut own);
             if !matches!(plan.kind, PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference)
                 || !plan.session.creates_temp.is_empty()
+                || !plan.session.sets.is_empty()
             {
                 return Ok(None);
             }
@@ -280,11 +287,12 @@ impl Session {
     /// Sends a statement to a backend, as the client's own message where there is one, and passes its answer on.
     pub(super) async fn relay_text(
         &mut self,
-        held: Held,
+        mut held: Held,
         text: &str,
         frame: Option<&[u8]>,
         reach: Reach,
     ) -> Result<relay::Answer, Fault> {
+        held.expects = true;
         if let Some(frame) = frame {
             return self.relay_simple(held, frame, reach, true).await;
         }
@@ -343,11 +351,15 @@ impl Session {
             self.judge(statement.text.as_bytes(), None, &snapshot).await?;
             return Err(refused);
         }
-        let held = self.hold(&snapshot, shard).await?;
+        let mut held = self.hold(&snapshot, shard).await?;
         if let Some(reason) = plan.session.pin {
             self.pin(reason);
         }
+        let assigned = self.assign(&plan.session.sets, &statement.values(self.settings.utf8()), &mut held);
         let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
+        if answer.error.is_some() {
+            self.unassign(assigned, shard);
+        }
         if answer.error.is_some() && statement.frame.is_none() {
             return Err(Fault::Told);
         }

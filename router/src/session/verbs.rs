@@ -2,13 +2,15 @@
 
 use super::{
     Fault, Session,
+    hold::Held,
     prepared::{Declared, Prepared},
     settings::value_text,
     simple::{Done, Target},
 };
 use crate::{
     error::{Report, catalogue},
-    plan::PlanKind,
+    cluster::Snapshot,
+    plan::{Plan, PlanKind},
     pool::{conn::ConnError, profile::Profile},
     route::{
         self, Route,
@@ -22,7 +24,10 @@ use crate::{
 };
 use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
-use pgring_protocol::message::{build, result::Field};
+use pgring_protocol::{
+    message::{build, result::Field},
+    quote,
+};
 use std::sync::Arc;
 
 impl Session {
@@ -55,9 +60,7 @@ impl Session {
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name, true),
             Verb::Show(_) => self.anywhere(text, frame, Reach::Nothing).await,
             Verb::Discard(what) => self.discard(text, frame, *what).await,
-            Verb::Prepare { name, types_text, statement_at } => {
-                self.prepare(text, name, types_text, *statement_at).await
-            }
+            Verb::Prepare { name, statement_at, .. } => self.prepare(text, name, *statement_at).await,
             Verb::Execute { name, arguments, open } => self.execute_prepared(text, name, arguments, *open).await,
             Verb::Deallocate(which) => self.deallocate(which),
             Verb::Declare { name, hold, query_at } => self.declare(text, frame, name, *hold, *query_at).await,
@@ -126,7 +129,13 @@ impl Session {
             return self.set_local(text, frame).await;
         }
         let changed = match value {
-            SetValue::Default => self.settings.current.reset(name, &self.settings.startup),
+            SetValue::Default => {
+                let changed = self.settings.current.reset(name, &self.settings.startup);
+                if self.settings.startup.get(name).is_some() {
+                    return self.restore_settings(changed, "SET").await;
+                }
+                changed
+            }
             SetValue::FromCurrent => {
                 self.pin("SET … FROM CURRENT");
                 return self.anywhere(text, frame, Reach::Nothing).await;
@@ -228,7 +237,13 @@ impl Session {
         if !known_at_start {
             return self.change_settings(text, frame, changed).await;
         }
-        // The server would go back to its own start-up values; the session's are pgring's to restore.
+        self.restore_settings(changed, "RESET").await
+    }
+
+    /// Goes back to values of the start-up packet: the server would go back to its own, the session's are pgring's to
+    /// restore.
+    async fn restore_settings(&mut self, changed: Profile, tag: &str) -> Result<Done, Fault> {
+        let at = self.client.out.len();
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
@@ -243,8 +258,18 @@ impl Session {
                 return Err(fault);
             }
         }
-        build::command_complete(&mut self.client.out, "RESET");
+        self.tag_before(at, tag);
+        if let Some(name) = self.settings.reported("application_name") {
+            self.me.set_application(name);
+        }
         Ok(Done::Open)
+    }
+
+    /// Puts a tag before what stands in the output from `at` on: settings are reported after it.
+    fn tag_before(&mut self, at: usize, tag: &str) {
+        let told = self.client.out.split_off(at);
+        build::command_complete(&mut self.client.out, tag);
+        self.client.out.unsplit(told);
     }
 
     /// Lets a backend go that was held only to be dressed.
@@ -279,10 +304,11 @@ impl Session {
         self.statements.clear();
         self.temp_tables.clear();
         self.unpin().await;
-        self.settings.current = self.settings.startup.clone();
+        self.settings.current = self.settings.current.discard_all(&self.settings.startup).intern();
         self.settings.reset_pgring();
+        let at = self.client.out.len();
         self.tell_settings().await?;
-        build::command_complete(&mut self.client.out, "DISCARD ALL");
+        self.tag_before(at, "DISCARD ALL");
         Ok(Done::Open)
     }
 
@@ -294,7 +320,7 @@ impl Session {
         Ok(())
     }
 
-    async fn prepare(&mut self, text: &str, name: &str, types: &str, at: usize) -> Result<Done, Fault> {
+    async fn prepare(&mut self, text: &str, name: &str, at: usize) -> Result<Done, Fault> {
         if self.statements.contains_key(name.as_bytes()) {
             return Err(Report::with(
                 catalogue::DUPLICATE_STATEMENT,
@@ -302,41 +328,45 @@ impl Session {
             )
             .into());
         }
-        let inner = text.get(at..).unwrap_or_default();
-        let mut lexed = Lexed::default();
-        lex(inner.as_bytes(), &mut lexed);
-        let prepared =
-            Prepared::new(inner, Declared::Text(types.into()), lexed, Some(self.database.snapshot().schema.version));
-        let prepared = Arc::new(prepared);
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
         let mut held = self.hold(&snapshot, shard).await?;
-        let Some(id) = prepared.id else { return Ok(Done::Open) };
         let mut status = if self.txn.is_some() { b'T' } else { b'I' };
-        let mut sql = held.opening.take().map(|opening| opening + ";").unwrap_or_default();
-        let known = held.conn().statements.touch(id);
-        if !known {
-            if let Some(gone) = held.conn().statements.add(id) {
-                sql.push_str(&format!("DEALLOCATE {};", gone.name()));
-            }
-            sql.push_str(&prepare_text(&prepared));
-        }
-        let result = if sql.is_empty() { Ok(Vec::new()) } else { held.conn().housekeep(&sql).await };
-        match result {
-            Ok(_) => {}
+        // The server judges it under the client's own name, and says which types its parameters have.
+        let sql = format!(
+            "{text}\n;SELECT parameter_types::pg_catalog.oid[]::pg_catalog.text FROM pg_catalog.pg_prepared_statements \
+             WHERE name = {};DEALLOCATE {}",
+            quote::literal(name),
+            quote::identifier(name),
+        );
+        let opened = match held.opening.take() {
+            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
+            None => Ok(()),
+        };
+        let judged = match opened {
+            Ok(()) => held.conn().housekeep(&sql).await,
+            Err(error) => Err(error),
+        };
+        let rows = match judged {
+            Ok(rows) => rows,
             Err(ConnError::Server(fields)) => {
                 build::error(&mut self.client.out, &fields);
-                held.conn().statements.remove(id);
                 status = if self.txn.is_some() { b'E' } else { b'I' };
                 self.let_go(held, status, Reach::Nothing);
                 return Err(Fault::Told);
             }
             Err(error) => return Err(self.lost_while_held(&error)),
-        }
+        };
         self.let_go(held, status, Reach::Nothing);
+        let inner = text.get(at..).unwrap_or_default();
+        let mut lexed = Lexed::default();
+        lex(inner.as_bytes(), &mut lexed);
+        let types = rows.first().and_then(|row| row.first()?.as_deref()).map(oids).unwrap_or_default();
+        let mut prepared = Prepared::new(inner, Declared::Types(types), lexed, Some(snapshot.schema.version));
+        prepared.sql = Some(text.into());
         build::command_complete(&mut self.client.out, "PREPARE");
-        self.statements.insert(name.as_bytes().into(), prepared);
+        self.statements.insert(name.as_bytes().into(), Arc::new(prepared));
         Ok(Done::Open)
     }
 
@@ -347,58 +377,102 @@ impl Session {
         arguments: &[(usize, usize)],
         open: usize,
     ) -> Result<Done, Fault> {
-        let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
-            return Err(Report::with(
-                catalogue::UNKNOWN_STATEMENT,
-                format!("prepared statement \"{name}\" does not exist"),
-            )
-            .into());
-        };
         let snapshot = self.database.snapshot().clone();
+        let execution = self.execution(text, name, arguments, &snapshot)?;
+        let Executed { prepared, arguments, plan, shard, reach } = &execution;
+        let (shard, reach) = (*shard, *reach);
+        self.admit(&[shard], reach)?;
+        let mut held = self.hold(&snapshot, shard).await?;
+        let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
+        if let Err(fault) = self.prepare_there(&mut held, prepared).await {
+            if let Fault::Told = fault {
+                let status = if self.txn.is_some() { b'E' } else { b'I' };
+                self.let_go(held, status, Reach::Nothing);
+            }
+            return Err(fault);
+        }
+        if let Some(reason) = plan.session.pin {
+            self.pin(reason);
+        }
+        let assigned =
+            self.assign(&plan.session.sets, &prepared.values(Parameters::Arguments(arguments), true), &mut held);
+        let mut out = BytesMut::new();
+        let rest = text.get(open..).unwrap_or_default();
+        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
+        let answer = self.relay_simple(held, &out, reach, false).await?;
+        if answer.error.is_some() {
+            self.unassign(assigned, shard);
+            return Err(Fault::Told);
+        }
+        Ok(Done::Open)
+    }
+
+    /// What an EXECUTE executes, and where.
+    pub(super) fn execution(
+        &mut self,
+        text: &str,
+        name: &str,
+        arguments: &[(usize, usize)],
+        snapshot: &Snapshot,
+    ) -> Result<Executed, Fault> {
+        let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
+            return Err(unknown_statement(name).into());
+        };
+        if prepared.verb.is_some() {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("EXECUTE of a statement about the session or its transaction")
+                .hint("Send the statement itself.")
+                .into());
+        }
+        let wanted = prepared.types().len().max(usize::from(prepared.lexed.parameters));
+        if wanted != arguments.len() {
+            return Err(Report::with(
+                catalogue::PARAMETER_VALUE,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .sqlstate("42601")
+            .detail(format!("Expected {wanted} parameters but got {}.", arguments.len()))
+            .into());
+        }
         let plan = self.prepared_plan(&prepared);
         let arguments: Vec<_> =
             arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
-        let values = Values {
-            text: prepared.text.as_bytes(),
-            lexed: &prepared.lexed,
-            parameters: Parameters::Arguments(&arguments),
-            utf8: self.settings.utf8(),
-        };
-        let (shard, reach) = match (self.target_of(&plan, &values, &snapshot)?, &plan.kind) {
+        let values = prepared.values(Parameters::Arguments(&arguments), self.settings.utf8());
+        let (shard, reach) = match (self.target_of(&plan, &values, snapshot)?, &plan.kind) {
             (Target::Server { shard, reach, .. }, _) => (shard, reach),
             (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
                 return Err(Self::refused(refusal).into());
             }
             (Target::Special, _) => return Err(execute_over_shards().into()),
         };
-        self.admit(&[shard], reach)?;
-        let mut held = self.hold(&snapshot, shard).await?;
-        let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
-        if !held.conn().statements.touch(id) {
-            if let Some(gone) = held.conn().statements.add(id) {
-                held.conn().housekeep(&format!("DEALLOCATE {}", gone.name())).await.ok();
-            }
-            let sql = match held.opening.take() {
-                Some(opening) => format!("{opening};{}", prepare_text(&prepared)),
-                None => prepare_text(&prepared),
-            };
-            match held.conn().housekeep(&sql).await {
-                Ok(_) => {}
-                Err(ConnError::Server(fields)) => {
-                    build::error(&mut self.client.out, &fields);
-                    held.conn().statements.remove(id);
-                    let status = if self.txn.is_some() { b'E' } else { b'I' };
-                    self.let_go(held, status, Reach::Nothing);
-                    return Err(Fault::Told);
-                }
-                Err(error) => return Err(self.lost_while_held(&error)),
-            }
+        Ok(Executed { prepared, arguments, plan, shard, reach })
+    }
+
+    /// Prepares a statement on a backend, unless it is there.
+    pub(super) async fn prepare_there(&mut self, held: &mut Held, prepared: &Prepared) -> Result<(), Fault> {
+        let Some(id) = prepared.id else { return Ok(()) };
+        if held.conn().statements.touch(id) {
+            return Ok(());
         }
-        let mut out = BytesMut::new();
-        let rest = text.get(open..).unwrap_or_default();
-        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
-        let answer = self.relay_simple(held, &out, reach, false).await?;
-        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
+        let opened = match held.opening.take() {
+            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
+            None => Ok(()),
+        };
+        let conn = held.conn();
+        let gone = conn.statements.add(id);
+        let made = match opened {
+            Ok(()) => conn.prepare(id, gone, prepared.text.as_bytes(), prepared.types()).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(()) => Ok(()),
+            Err(ConnError::Server(fields)) => {
+                held.conn().statements.remove(id);
+                build::error(&mut self.client.out, &fields);
+                Err(Fault::Told)
+            }
+            Err(error) => Err(self.lost_while_held(&error)),
+        }
     }
 
     fn deallocate(&mut self, which: &Which) -> Result<Done, Fault> {
@@ -409,11 +483,7 @@ impl Session {
             }
             Which::Name(name) => {
                 if self.statements.remove(name.as_bytes()).is_none() {
-                    return Err(Report::with(
-                        catalogue::UNKNOWN_STATEMENT,
-                        format!("prepared statement \"{name}\" does not exist"),
-                    )
-                    .into());
+                    return Err(unknown_statement(name).into());
                 }
                 "DEALLOCATE"
             }
@@ -541,12 +611,23 @@ pub(super) fn text_field(name: &str) -> Field {
     Field { name: name.to_owned(), table_oid: 0, column: 0, type_oid: 25, type_size: -1, type_modifier: -1, format: 0 }
 }
 
-fn prepare_text(prepared: &Prepared) -> String {
-    let name = prepared.id.map(|id| id.name()).unwrap_or_default();
-    match &prepared.declared {
-        Declared::Text(types) if !types.trim().is_empty() => format!("PREPARE {name} ({types}) AS {}", prepared.text),
-        _ => format!("PREPARE {name} AS {}", prepared.text),
-    }
+/// Numbers of types as `{23,25}` lists them.
+fn oids(text: &str) -> Box<[u32]> {
+    text.trim_matches(['{', '}']).split(',').filter_map(|oid| oid.parse().ok()).collect()
+}
+
+fn unknown_statement(name: &str) -> Report {
+    Report::with(catalogue::UNKNOWN_STATEMENT, format!("prepared statement \"{name}\" does not exist"))
+}
+
+/// What an EXECUTE executes.
+#[derive(Debug)]
+pub(super) struct Executed {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) arguments: Vec<Argument>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) shard: ShardIndex,
+    pub(super) reach: Reach,
 }
 
 /// An argument of EXECUTE, if it is a plain literal.

@@ -1,0 +1,190 @@
+//! State: what a session has set, prepared and made, over backends that it shares with others. Each script runs on
+//! PostgreSQL itself and through pgring over a pool of one backend, where another client with settings and objects of
+//! its own comes between the steps; the messages must be the same, ParameterStatus and notices included.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+use std::sync::LazyLock;
+
+use bytes::BytesMut;
+use pgring_integration_tests::client::{Frame, Raw, bind_text};
+use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
+use pgring_integration_tests::{Cluster, shards};
+use pgring_local_postgres::Server;
+use postgres_protocol::message::frontend;
+
+static NARROW: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"3s\"")));
+static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
+
+/// What a message says, in one line.
+fn line(frame: &Frame) -> String {
+    let values = |mut rest: &[u8]| {
+        let mut values = Vec::new();
+        while let Some((length, value)) = rest.split_at_checked(4) {
+            let length = i32::from_be_bytes(length.try_into().unwrap());
+            let (value, left) = value.split_at(usize::try_from(length).unwrap_or(0));
+            values.push(if length < 0 { "null".into() } else { String::from_utf8_lossy(value).into_owned() });
+            rest = left;
+        }
+        values.join("|")
+    };
+    let fields = frame.fields();
+    let field = |code: u8| fields.get(&code).cloned().unwrap_or_default();
+    match frame.tag {
+        b'E' | b'N' => format!("{} {} {} {}", char::from(frame.tag), field(b'S'), field(b'C'), field(b'M')),
+        b'S' => {
+            let parts: Vec<&[u8]> = frame.body.split(|byte| *byte == 0).collect();
+            format!("S {}={}", String::from_utf8_lossy(parts[0]), String::from_utf8_lossy(parts[1]))
+        }
+        b'C' | b'Z' => format!("{} {}", char::from(frame.tag), frame.text()),
+        b'D' => format!("D {}", values(frame.body.get(2..).unwrap_or_default())),
+        b't' => format!("t {:?}", frame.body.get(2..).unwrap_or_default()),
+        b'T' => {
+            let name: Vec<u8> = frame.body.iter().skip(2).take_while(|byte| **byte != 0).copied().collect();
+            format!("T {}", String::from_utf8_lossy(&name))
+        }
+        tag => char::from(tag).to_string(),
+    }
+}
+
+fn lines(frames: &[Frame]) -> Vec<String> {
+    frames.iter().map(line).collect()
+}
+
+/// One step: SQL by the simple protocol; `x:` by the extended one with unnamed statement; `parse name:sql`, `bind
+/// name[:parameter]` and `close name` with a named one.
+async fn step(raw: &mut Raw, step: &str) -> Vec<String> {
+    let mut out = BytesMut::new();
+    if let Some(sql) = step.strip_prefix("x:") {
+        frontend::parse("", sql, [], &mut out).unwrap();
+        frontend::describe(b'S', "", &mut out).unwrap();
+        bind_text("", "", &[], false, &mut out);
+        frontend::describe(b'P', "", &mut out).unwrap();
+        frontend::execute("", 0, &mut out).unwrap();
+    } else if let Some((name, sql)) = step.strip_prefix("parse ").and_then(|rest| rest.split_once(':')) {
+        frontend::parse(name, sql, [], &mut out).unwrap();
+        frontend::describe(b'S', name, &mut out).unwrap();
+    } else if let Some(rest) = step.strip_prefix("bind ") {
+        let mut parts = rest.split(':');
+        let name = parts.next().unwrap();
+        let parameters: Vec<Option<String>> = parts.map(|value| Some(value.to_owned())).collect();
+        bind_text("", name, &parameters, false, &mut out);
+        frontend::describe(b'P', "", &mut out).unwrap();
+        frontend::execute("", 0, &mut out).unwrap();
+    } else if let Some(name) = step.strip_prefix("close ") {
+        frontend::close(b'S', name, &mut out).unwrap();
+    } else {
+        frontend::query(step, &mut out).unwrap();
+    }
+    if !out.starts_with(b"Q") {
+        frontend::sync(&mut out);
+    }
+    raw.send(&out).await;
+    lines(&raw.read_until_ready().await)
+}
+
+/// What the other client does between two steps: by turns it sets things and makes things.
+const OTHERS: &[&str] = &[
+    "SET timezone = 'Asia/Tokyo'; SET datestyle = 'SQL, DMY'; SET work_mem = '7MB'; SET other.one = 'x'",
+    "SET search_path = pg_catalog; SET application_name = 'other'; SET client_encoding = 'LATIN1'",
+    "SET ROLE pg_read_all_data",
+    "DEALLOCATE ALL; PREPARE other_statement AS SELECT 1",
+    "RESET ROLE; RESET ALL; DEALLOCATE ALL",
+    "RESET ROLE; RESET default_transaction_read_only; CREATE SEQUENCE IF NOT EXISTS public.other_sequence; \
+     SELECT nextval('public.other_sequence')",
+    "SET statement_timeout = '3min'; SET default_transaction_read_only = on",
+];
+
+async fn log_in(port: u16, startup: &[(&str, &str)]) -> Raw {
+    let mut raw = Raw::connect(port).await;
+    let mut parameters = vec![("user", "postgres"), ("database", DATABASE)];
+    parameters.extend_from_slice(startup);
+    raw.start_up(&parameters).await;
+    raw.authenticate("postgres", "postgres").await.unwrap_or_else(|error| panic!("{:?}", error.fields()));
+    raw
+}
+
+/// What each step is answered; the first entry is what the log-in told.
+async fn run(port: u16, startup: &[(&str, &str)], steps: &[&str], others: bool) -> Vec<String> {
+    let mut raw = log_in(port, startup).await;
+    let mut other = if others { Some(log_in(port, &[]).await) } else { None };
+    let told: Vec<String> = raw.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut all = vec![told.join("\n")];
+    for (nth, text) in steps.iter().enumerate() {
+        let answer = step(&mut raw, text).await;
+        let idle = answer.last().is_some_and(|last| last == "Z I");
+        all.push(format!("-- {text}\n{}", answer.join("\n")));
+        if let Some(other) = other.as_mut().filter(|_| idle) {
+            let answer = lines(&other.query(OTHERS[nth % OTHERS.len()]).await);
+            assert!(!answer.iter().any(|line| line.starts_with('E')), "after {text}: {answer:?}");
+        }
+    }
+    all
+}
+
+async fn compare(startup: &[(&str, &str)], steps: &[&str], others: bool) {
+    let expected = run(ORACLE.port(), startup, steps, false).await;
+    let found = run(NARROW.router().port(), startup, steps, others).await;
+    let pairs = expected.iter().zip(&found).enumerate().filter(|(_, (expected, found))| expected != found);
+    let differences: Vec<String> =
+        pairs.map(|(nth, (expected, found))| format!("step {nth}: PostgreSQL {expected}\npgring {found}")).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// The same messages from PostgreSQL and from pgring while another client comes between.
+async fn same(startup: &[(&str, &str)], steps: &[&str]) {
+    compare(startup, steps, true).await;
+}
+
+/// As [`same`], for sessions that keep the pool's only backend.
+async fn same_alone(startup: &[(&str, &str)], steps: &[&str]) {
+    compare(startup, steps, false).await;
+}
+
+const LOOK: &str = "SELECT current_setting('work_mem'), current_setting('TimeZone'), current_setting('DateStyle'), \
+                    current_setting('search_path'), current_user, session_user, coalesce(current_setting('other.one', true), ''), \
+                    current_setting('statement_timeout'), current_setting('default_transaction_read_only'), \
+                    current_setting('client_encoding'), current_setting('application_name'), coalesce(current_setting('a.b', true), '')";
+
+macro_rules! scripts {
+    ($($name:ident $startup:expr, [$($step:expr),* $(,)?];)*) => {
+        $(#[tokio::test] async fn $name() { same(&$startup, &[$($step),*]).await; })*
+    };
+}
+
+scripts! {
+    plain_settings [], [LOOK, "SET work_mem = '9MB'", LOOK, "SET timezone TO 'Europe/Berlin'", LOOK, "SET TIME ZONE 3", LOOK,
+        "SET TIME ZONE LOCAL", LOOK, "SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE", LOOK, "SET TIME ZONE DEFAULT", LOOK,
+        "SET NAMES 'LATIN1'", LOOK, "SET NAMES DEFAULT", LOOK, "SET client_encoding = 'utf-8'", LOOK, "SET client_encoding = eucjp", LOOK, "RESET client_encoding", LOOK,
+        "SET SCHEMA 'abc'", LOOK, "SET search_path = a, \"B c\", public", LOOK, "RESET search_path", "SET XML OPTION DOCUMENT", "SHOW xmloption", "SET a.b = 'it''s'", LOOK, "RESET a.b", LOOK,
+        "SET work_mem = 'nonsense'", "SET nonsense = 1", "SET SESSION work_mem = '5MB'", LOOK, "RESET ALL", LOOK, "SET datestyle = german", "SELECT DATE '2020-02-03'", "SET intervalstyle = iso_8601", "SELECT interval '1 day'", "RESET ALL"];
+    settings_in_transactions [], ["BEGIN", "SET work_mem = '9MB'", LOOK, "SET timezone = 'Asia/Kolkata'", "ROLLBACK", LOOK,
+        "BEGIN", "SET work_mem = '9MB'", "COMMIT", LOOK, "BEGIN", "SET LOCAL work_mem = '10MB'", LOOK, "COMMIT", LOOK,
+        "BEGIN", "SAVEPOINT a", "SET work_mem = '11MB'", "SET timezone = 'Asia/Kolkata'", "SAVEPOINT b", "SET timezone = 'Asia/Seoul'", "ROLLBACK TO b", LOOK, "ROLLBACK TO a", LOOK, "SET application_name = 'kept'", "RELEASE a", "COMMIT", LOOK,
+        "BEGIN", "SET work_mem = '12MB'", "SELECT 1/0", "COMMIT", LOOK, "SET LOCAL work_mem = '1MB'", LOOK, "BEGIN", "SET timezone = 'Asia/Kolkata'", "SELECT 1/0", "ROLLBACK", LOOK,
+        "BEGIN", "SET LOCAL timezone = 'Asia/Kolkata'", "SELECT now() IS NULL", "COMMIT", LOOK, "BEGIN; SET work_mem='13MB'; COMMIT", LOOK, "SET work_mem='14MB'; SELECT 1/0", LOOK, "SET work_mem='15MB'; SELECT 1", LOOK, "RESET ALL", LOOK];
+    characteristics [], ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE", "SHOW transaction_isolation", "SHOW default_transaction_isolation", "BEGIN", "SHOW transaction_isolation", "SHOW transaction_read_only", "SHOW transaction_deferrable", "COMMIT", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", "SHOW transaction_isolation", "SHOW transaction_read_only", "COMMIT",
+        "BEGIN", "SET TRANSACTION READ WRITE", "SHOW transaction_read_only", "ROLLBACK", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SHOW default_transaction_read_only", "SET TRANSACTION READ ONLY", "SHOW transaction_read_only", "RESET ALL", "SHOW default_transaction_isolation", "SET transaction_isolation = 'serializable'", "SHOW transaction_isolation", "SET default_transaction_read_only = on", "SHOW default_transaction_read_only", "CREATE TABLE never (a int)", "RESET default_transaction_read_only"];
+    roles [], ["SET ROLE pg_monitor", LOOK, "RESET ROLE", LOOK, "SET ROLE 'pg_monitor'", LOOK, "SET ROLE NONE", LOOK, "SET SESSION AUTHORIZATION pg_read_all_stats", LOOK, "SHOW is_superuser", "SET ROLE pg_monitor", "RESET SESSION AUTHORIZATION", LOOK, "SET SESSION AUTHORIZATION DEFAULT", LOOK,
+        "SET ROLE nobody_here", LOOK, "BEGIN", "SET ROLE pg_monitor", LOOK, "ROLLBACK", LOOK, "BEGIN", "SET LOCAL ROLE pg_monitor", LOOK, "COMMIT", LOOK, "SET role TO pg_monitor", LOOK, "SET role TO DEFAULT", LOOK, "SET ROLE pg_monitor", "RESET ALL", LOOK, "DISCARD ALL", LOOK,
+        "SET SESSION AUTHORIZATION pg_monitor", "RESET ALL", LOOK, "DISCARD ALL", LOOK, "BEGIN", "SET SESSION AUTHORIZATION pg_monitor", LOOK, "ROLLBACK", LOOK, "SHOW role", "SHOW session_authorization"];
+    settings_by_call [], ["SELECT set_config('work_mem', '9MB', false)", LOOK, "SELECT pg_catalog.set_config('search_path', '', false)", LOOK, "SELECT set_config('timezone', 'Asia/Kolkata', false)", LOOK, "select set_config('a.b', 'c', true)", LOOK, "BEGIN", "SELECT set_config('a.b', 'local', true)", LOOK, "COMMIT", LOOK, "BEGIN", "SELECT set_config('work_mem', '1MB', false)", "ROLLBACK", LOOK,
+        "x:SELECT set_config('work_mem', '8MB', false)", LOOK, "parse s:SELECT set_config($1, $2, false)", "bind s:work_mem:6MB", LOOK, "bind s:DateStyle:German", LOOK, "bind s:work_mem:nonsense", LOOK, "SELECT set_config('work_mem', '3MB', false), set_config('timezone', 'utc', false) AS tz", LOOK, "SELECT set_config('work_mem', NULL, false)", LOOK, "SELECT set_config('nonsense', '1', false)", LOOK, "DISCARD ALL", LOOK, "SELECT set_config('search_path', 'a, b', false)", LOOK, "SELECT set_config('role', 'pg_monitor', false)", LOOK, "SELECT set_config('role', 'none', false)", LOOK, "SELECT set_config('a.b', '', false)", LOOK];
+    discards [], ["SET work_mem = '9MB'", "PREPARE a AS SELECT 1", "DISCARD PLANS", "EXECUTE a", LOOK, "DISCARD SEQUENCES", "DISCARD TEMP", "DISCARD TEMPORARY", LOOK, "DISCARD ALL", LOOK, "EXECUTE a", "x:DISCARD ALL", "BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD nonsense", "SELECT 1; DISCARD ALL"];
+    extended_utilities [], ["x:SET work_mem = '9MB'", LOOK, "x:RESET work_mem", LOOK, "x:BEGIN", "x:SET LOCAL work_mem = '9MB'", LOOK, "x:COMMIT", LOOK, "x:SHOW work_mem", "x:SHOW TIME ZONE", "x:SET timezone = 'Asia/Kolkata'", "x:SELECT 1", "x:SAVEPOINT a", "x:BEGIN", "x:SAVEPOINT a", "x:ROLLBACK TO a", "x:RELEASE a", "x:ROLLBACK", "x:", "x:DISCARD ALL", LOOK, "x:SET nonsense = 1", "parse s:SET work_mem = '8MB'", "bind s", LOOK, "close s", "parse b:BEGIN", "bind b", "parse c:COMMIT", "bind c", "bind b", "bind c", "x:SET ROLE pg_monitor", LOOK, "x:SET SESSION AUTHORIZATION DEFAULT", LOOK, "x:DEALLOCATE ALL", "bind b"];
+    startup_options [("options", "-c work_mem=9MB --a.b=c\\ d -c search_path=x,\\\"Y\\\" -c default_transaction_isolation=repeatable\\ read"), ("application_name", "mine"), ("TimeZone", "america/chicago"), ("DateStyle", "sql, dmy"), ("client_encoding", "utf-8"), ("statement_timeout", "5min"), ("lock_timeout", "60000"), ("extra_float_digits", "2"), ("idle_in_transaction_session_timeout", "7min")],
+        [LOOK, "SET work_mem = '1MB'", "SET a.b = 'x'", "SET application_name = ''", LOOK, "RESET application_name", LOOK, "RESET work_mem", LOOK, "RESET ALL", LOOK, "SET timezone = 'UTC'", "SET statement_timeout = 0", "SET work_mem TO DEFAULT", LOOK, "SET TIME ZONE DEFAULT", LOOK, "DISCARD ALL", LOOK, "SHOW lock_timeout", "SHOW idle_in_transaction_session_timeout", "SHOW extra_float_digits", "BEGIN", "SHOW transaction_isolation", "ROLLBACK"];
+    startup_role [("role", "pg_monitor"), ("search_path", "a, b")], [LOOK, "RESET ROLE", LOOK, "SET ROLE NONE", LOOK, "RESET ALL", LOOK, "DISCARD ALL", LOOK, "SET search_path TO c", "RESET search_path", LOOK];
+    startup_latin1 [("client_encoding", "latin1")], [LOOK, "SET client_encoding = 'UTF8'", LOOK, "RESET client_encoding", LOOK, "SELECT length('x')"];
+    sql_prepare [], ["PREPARE a AS SELECT 1 AS x", "EXECUTE a", "x:EXECUTE a", "bind a", "PREPARE a AS SELECT 2", "parse a:SELECT 3", "DEALLOCATE a", "EXECUTE a", "bind a", "PREPARE b (int, text) AS SELECT $1 + 1 AS n, $2", "EXECUTE b (1, 'x')", "x:EXECUTE b(2, 'y')", "bind b:4:z", "EXECUTE b(1)", "parse c:SELECT $1::int * 2 AS twice", "EXECUTE c(21)", "bind c:3", "PREPARE c AS SELECT 1", "DEALLOCATE c", "bind c:1", "x:DEALLOCATE b", "bind b:1:2", "x:PREPARE d AS SELECT 4", "EXECUTE d", "x:DEALLOCATE ALL", "EXECUTE d", "DEALLOCATE nothing", "EXECUTE nothing", "DEALLOCATE PREPARE ALL", "PREPARE e AS SELEC 1", "EXECUTE e", "PREPARE f AS SELECT $1", "EXECUTE f('u')", "close f", "EXECUTE f('u')", "PREPARE g(int) AS SELECT $1", "EXPLAIN (COSTS off) EXECUTE g(1)", "CREATE TABLE made_by_execute AS EXECUTE g(7)", "SELECT * FROM made_by_execute", "DROP TABLE made_by_execute", "BEGIN", "PREPARE h AS SELECT 1", "ROLLBACK", "EXECUTE h", "BEGIN", "DEALLOCATE h", "ROLLBACK", "EXECUTE h"];
+    looking_at_oneself [], ["PREPARE a AS SELECT 1", "parse b:SELECT $1::int", "SELECT name, statement, parameter_types, from_sql FROM pg_prepared_statements ORDER BY 1", "x:SELECT name, from_sql, parameter_types FROM pg_catalog.pg_prepared_statements p ORDER BY name", "SELECT count(*) FROM pg_prepared_statements WHERE name = 'a'", "DEALLOCATE a", "SELECT name FROM pg_prepared_statements", "DEALLOCATE ALL", "SELECT count(*) FROM pg_prepared_statements", "SELECT name FROM pg_cursors", "BEGIN", "DECLARE c CURSOR FOR SELECT 1", "SELECT name FROM pg_cursors", "COMMIT", "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'", "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND state = 'active'"];
+    sequences [], ["CREATE SEQUENCE sequence_a", "CREATE TABLE serial_a (id serial, note text)", "SELECT lastval()", "SELECT nextval('sequence_a')", "SELECT currval('sequence_a')", "SELECT lastval()", "INSERT INTO serial_a (note) VALUES ('x')", "SELECT currval(pg_get_serial_sequence('serial_a', 'id'))", "SELECT lastval()", "INSERT INTO serial_a (note) VALUES ('x') RETURNING id", "SELECT lastval()", "DISCARD SEQUENCES", "SELECT lastval()", "SELECT setval('sequence_a', 40)", "SELECT currval('sequence_a')", "SELECT lastval()", "DISCARD ALL", "SELECT lastval()", "DROP TABLE serial_a", "DROP SEQUENCE sequence_a"];
+    notices [], ["SET client_min_messages = 'debug1'", "SELECT 1", "RESET client_min_messages", "SELECT 1", "DO $$ BEGIN RAISE NOTICE 'one'; RAISE WARNING 'two'; END $$", "SET client_min_messages = error", "DO $$ BEGIN RAISE NOTICE 'one'; END $$", "DISCARD ALL", "COMMIT", "DO $$ BEGIN PERFORM set_config('timezone', 'Asia/Dubai', false); END $$", LOOK, "DISCARD ALL", LOOK];
+}
+
+#[tokio::test]
+async fn temporary_tables_and_locks() {
+    same_alone(&[], &["CREATE TEMP TABLE t1 (a int)", "INSERT INTO t1 VALUES (1)", "SELECT * FROM t1", "DISCARD TEMP", "SELECT * FROM t1",
+        "SELECT pg_advisory_lock(4711)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()", "SELECT pg_advisory_unlock(4711)", "SELECT pg_advisory_unlock(4711)",
+        "BEGIN", "DECLARE h CURSOR WITH HOLD FOR SELECT generate_series(1, 3)", "COMMIT", "FETCH h", "SELECT name FROM pg_cursors", "CLOSE h", "DISCARD ALL"]).await;
+}
