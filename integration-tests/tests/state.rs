@@ -90,9 +90,9 @@ const OTHERS: &[&str] = &[
     "SET ROLE pg_read_all_data",
     "DEALLOCATE ALL; PREPARE other_statement AS SELECT 1",
     "RESET ROLE; RESET ALL; DEALLOCATE ALL",
-    "RESET ROLE; RESET default_transaction_read_only; CREATE SEQUENCE IF NOT EXISTS public.other_sequence; \
+    "RESET ROLE; CREATE SEQUENCE IF NOT EXISTS public.other_sequence; \
      SELECT nextval('public.other_sequence')",
-    "SET statement_timeout = '3min'; SET default_transaction_read_only = on",
+    "SET statement_timeout = '3min'; SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, DEFERRABLE",
 ];
 
 async fn log_in(port: u16, startup: &[(&str, &str)]) -> Raw {

@@ -97,13 +97,6 @@ impl Profile {
         changed
     }
 
-    /// A copy in which everything is as in `startup`, and no role is taken on (DISCARD ALL).
-    pub fn discard_all(&self, startup: &Profile) -> Profile {
-        let mut changed = startup.clone();
-        changed.0.remove("role");
-        changed
-    }
-
     /// SQL that makes a backend with profile `from` look like this.
     pub fn sql_from(&self, from: &Profile) -> String {
         let mut sql = String::new();

@@ -377,6 +377,9 @@ impl Session {
 
     /// Adds a statement's Parse to the segment, unless its backend has it.
     async fn add_parse(&mut self, prepared: &Arc<Prepared>, hidden: bool) -> Result<(), Fault> {
+        for needed in &prepared.needs {
+            Box::pin(self.add_parse(needed, true)).await?;
+        }
         self.make_room(prepared.text.len()).await?;
         let Some(segment) = &mut self.batch.segment else { return Ok(()) };
         match prepared.id {
@@ -453,8 +456,9 @@ impl Session {
         };
         let (plan, place) = self.place(&prepared, &values, &snapshot)?;
         let rest = body.slice_ref(bind.rest);
+        let instead = self.stand_in(&prepared);
         let mut portal = Portal {
-            prepared: prepared.clone(),
+            prepared: instead.as_ref().unwrap_or(&prepared).clone(),
             plan,
             rest,
             place,
@@ -466,7 +470,7 @@ impl Session {
         match place {
             Place::Server { shard, reach, apart } => {
                 self.segment(shard, reach, apart, &snapshot).await?;
-                let name = self.ensure_parsed(bind.statement, &prepared).await?;
+                let name = self.ensure_parsed(bind.statement, &portal.prepared).await?;
                 self.make_room(bind.rest.len()).await?;
                 if let Some(segment) = &mut self.batch.segment {
                     build::bind_raw(&mut segment.out, bind.portal, name, bind.rest);
@@ -546,11 +550,12 @@ impl Session {
                 }
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
-            Verb::Execute { .. } => {
-                return Err(Report::new(catalogue::UNSUPPORTED)
-                    .detail("EXECUTE by the extended protocol")
-                    .hint("Bind the prepared statement, or send EXECUTE by the simple protocol.")
-                    .into());
+            Verb::Execute { name, arguments, .. } => {
+                let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
+                let text = prepared.text.get(start..).unwrap_or_default();
+                let executed = self.execution(text, name, arguments, snapshot)?;
+                let place = Place::Server { shard: executed.shard, reach: executed.reach, apart: false };
+                return Ok((executed.plan, place));
             }
             _ => Place::Special,
         };
@@ -641,7 +646,8 @@ impl Session {
             return Ok(());
         }
         self.segment_anywhere().await?;
-        let name = self.ensure_parsed(describe.name, &prepared).await?;
+        let instead = self.stand_in(&prepared);
+        let name = self.ensure_parsed(describe.name, instead.as_ref().unwrap_or(&prepared)).await?;
         if let Some(segment) = &mut self.batch.segment {
             build::describe(&mut segment.out, b'S', name);
             segment.script.push_back(Expect::Describe { statement: true });
@@ -821,6 +827,11 @@ impl Session {
 
     /// Takes on what an execution sets by `set_config`.
     fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
+        if !portal.prepared.needs.is_empty() {
+            // Its values are the arguments of an EXECUTE.
+            self.pin("set_config");
+            return Ok(());
+        }
         let mut whole = BytesMut::new();
         build::bind_raw(&mut whole, "", "", &portal.rest);
         let body = whole.split_off(5);

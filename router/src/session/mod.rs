@@ -11,6 +11,7 @@ mod own;
 pub mod prepared;
 mod settings;
 mod simple;
+pub mod stand_in;
 mod transaction;
 mod verbs;
 

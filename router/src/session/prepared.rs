@@ -1,5 +1,6 @@
 //! Prepared: the client's own map of prepared statements, whatever backend serves it.
 
+use super::stand_in::looks_at_statements;
 use crate::{
     plan::Plan,
     pool::statements::StatementId,
@@ -40,6 +41,8 @@ pub struct Prepared {
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
     pub verb: Option<Verb>,
+    /// It may read the view of prepared statements.
+    pub looks_at_statements: bool,
     /// The PREPARE that made it, if it was SQL.
     pub sql: Option<Box<str>>,
     /// Statements that must be on its backend before it.
@@ -62,6 +65,7 @@ impl Prepared {
             declared,
             lexed,
             verb,
+            looks_at_statements: looks_at_statements(text),
             sql: None,
             needs: Vec::new(),
             plan: Mutex::new(None),

@@ -1,7 +1,7 @@
 //! Simple: the simple query protocol. One statement is planned and runs; several run one after the other in
 //! PostgreSQL's implicit transaction.
 
-use super::{End, Fault, Session, hold::Held};
+use super::{End, Fault, Session, hold::Held, stand_in::looks_at_statements};
 use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
@@ -355,6 +355,9 @@ impl Session {
         if let Some(reason) = plan.session.pin {
             self.pin(reason);
         }
+        if matches!(plan.kind, PlanKind::Catalog) && looks_at_statements(statement.text) {
+            return self.look_at_statements(held, statement.text, route).await;
+        }
         let assigned = self.assign(&plan.session.sets, &statement.values(self.settings.utf8()), &mut held);
         let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
         if answer.error.is_some() {
@@ -367,6 +370,29 @@ impl Session {
             self.note_temps(&plan.session.creates_temp);
         }
         Ok((if statement.frame.is_some() { Done::Ready } else { Done::Open }, route))
+    }
+
+    /// A query over the view of prepared statements.
+    async fn look_at_statements(
+        &mut self,
+        mut held: Held,
+        text: &str,
+        route: RouteKind,
+    ) -> Result<(Done, RouteKind), Fault> {
+        let instead = match self.simple_stand_in(&mut held, text).await {
+            Ok(instead) => instead,
+            Err(fault) => {
+                if let Fault::Told = fault {
+                    let status = if self.txn.is_some() { b'E' } else { b'I' };
+                    self.let_go(held, status, Reach::Nothing);
+                }
+                return Err(fault);
+            }
+        };
+        let mut message = BytesMut::new();
+        build::query(&mut message, instead.as_bytes());
+        let answer = self.relay_simple(held, &message, Reach::Nothing, false).await?;
+        if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) }
     }
 
     /// Takes note of temporary tables that are made.

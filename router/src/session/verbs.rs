@@ -304,7 +304,7 @@ impl Session {
         self.statements.clear();
         self.temp_tables.clear();
         self.unpin().await;
-        self.settings.current = self.settings.current.discard_all(&self.settings.startup).intern();
+        self.settings.current = self.settings.startup.clone();
         self.settings.reset_pgring();
         let at = self.client.out.len();
         self.tell_settings().await?;
