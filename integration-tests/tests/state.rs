@@ -4,16 +4,18 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::BytesMut;
 use pgring_integration_tests::client::{Frame, Raw, bind_text};
+use pgring_integration_tests::faults::eventually;
 use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
 use pgring_integration_tests::{Cluster, shards};
 use pgring_local_postgres::Server;
 use postgres_protocol::message::frontend;
 
-static NARROW: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"3s\"")));
+static NARROW: LazyLock<Cluster> =
+    LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"3s\"")));
 static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
 
 /// What a message says, in one line.
@@ -123,8 +125,12 @@ async fn run(port: u16, startup: &[(&str, &str)], steps: &[&str], others: bool) 
 }
 
 async fn compare(startup: &[(&str, &str)], steps: &[&str], others: bool) {
+    compare_on(NARROW.router().port(), startup, steps, others).await;
+}
+
+async fn compare_on(port: u16, startup: &[(&str, &str)], steps: &[&str], others: bool) {
     let expected = run(ORACLE.port(), startup, steps, false).await;
-    let found = run(NARROW.router().port(), startup, steps, others).await;
+    let found = run(port, startup, steps, others).await;
     let pairs = expected.iter().zip(&found).enumerate().filter(|(_, (expected, found))| expected != found);
     let differences: Vec<String> =
         pairs.map(|(nth, (expected, found))| format!("step {nth}: PostgreSQL {expected}\npgring {found}")).collect();
@@ -176,15 +182,201 @@ scripts! {
         [LOOK, "SET work_mem = '1MB'", "SET a.b = 'x'", "SET application_name = ''", LOOK, "RESET application_name", LOOK, "RESET work_mem", LOOK, "RESET ALL", LOOK, "SET timezone = 'UTC'", "SET statement_timeout = 0", "SET work_mem TO DEFAULT", LOOK, "SET TIME ZONE DEFAULT", LOOK, "DISCARD ALL", LOOK, "SHOW lock_timeout", "SHOW idle_in_transaction_session_timeout", "SHOW extra_float_digits", "BEGIN", "SHOW transaction_isolation", "ROLLBACK"];
     startup_role [("role", "pg_monitor"), ("search_path", "a, b")], [LOOK, "RESET ROLE", LOOK, "SET ROLE NONE", LOOK, "RESET ALL", LOOK, "DISCARD ALL", LOOK, "SET search_path TO c", "RESET search_path", LOOK];
     startup_latin1 [("client_encoding", "latin1")], [LOOK, "SET client_encoding = 'UTF8'", LOOK, "RESET client_encoding", LOOK, "SELECT length('x')"];
-    sql_prepare [], ["PREPARE a AS SELECT 1 AS x", "EXECUTE a", "x:EXECUTE a", "bind a", "PREPARE a AS SELECT 2", "parse a:SELECT 3", "DEALLOCATE a", "EXECUTE a", "bind a", "PREPARE b (int, text) AS SELECT $1 + 1 AS n, $2", "EXECUTE b (1, 'x')", "x:EXECUTE b(2, 'y')", "bind b:4:z", "EXECUTE b(1)", "parse c:SELECT $1::int * 2 AS twice", "EXECUTE c(21)", "bind c:3", "PREPARE c AS SELECT 1", "DEALLOCATE c", "bind c:1", "x:DEALLOCATE b", "bind b:1:2", "x:PREPARE d AS SELECT 4", "EXECUTE d", "x:DEALLOCATE ALL", "EXECUTE d", "DEALLOCATE nothing", "EXECUTE nothing", "DEALLOCATE PREPARE ALL", "PREPARE e AS SELEC 1", "EXECUTE e", "PREPARE f AS SELECT $1", "EXECUTE f('u')", "close f", "EXECUTE f('u')", "PREPARE g(int) AS SELECT $1", "EXPLAIN (COSTS off) EXECUTE g(1)", "CREATE TABLE made_by_execute AS EXECUTE g(7)", "SELECT * FROM made_by_execute", "DROP TABLE made_by_execute", "BEGIN", "PREPARE h AS SELECT 1", "ROLLBACK", "EXECUTE h", "BEGIN", "DEALLOCATE h", "ROLLBACK", "EXECUTE h"];
+    sql_prepare [], ["PREPARE a AS SELECT 1 AS x", "EXECUTE a", "x:EXECUTE a", "bind a", "PREPARE a AS SELECT 2", "parse a:SELECT 3", "DEALLOCATE a", "EXECUTE a", "bind a", "PREPARE b (int, text) AS SELECT $1 + 1 AS n, $2", "EXECUTE b (1, 'x')", "x:EXECUTE b(2, 'y')", "bind b:4:z", "EXECUTE b(1)", "parse c:SELECT $1::int * 2 AS twice", "EXECUTE c(21)", "bind c:3", "PREPARE c AS SELECT 1", "DEALLOCATE c", "bind c:1", "x:DEALLOCATE b", "bind b:1:2", "x:PREPARE d AS SELECT 4", "EXECUTE d", "x:DEALLOCATE ALL", "EXECUTE d", "DEALLOCATE nothing", "EXECUTE nothing", "DEALLOCATE PREPARE ALL", "PREPARE e AS SELEC 1", "EXECUTE e", "PREPARE f AS SELECT $1", "EXECUTE f('u')", "close f", "EXECUTE f('u')", "PREPARE g(int) AS SELECT $1", "BEGIN", "PREPARE h AS SELECT 1", "ROLLBACK", "EXECUTE h", "BEGIN", "DEALLOCATE h", "ROLLBACK", "EXECUTE h"];
     looking_at_oneself [], ["PREPARE a AS SELECT 1", "parse b:SELECT $1::int", "SELECT name, statement, parameter_types, from_sql FROM pg_prepared_statements ORDER BY 1", "x:SELECT name, from_sql, parameter_types FROM pg_catalog.pg_prepared_statements p ORDER BY name", "SELECT count(*) FROM pg_prepared_statements WHERE name = 'a'", "DEALLOCATE a", "SELECT name FROM pg_prepared_statements", "DEALLOCATE ALL", "SELECT count(*) FROM pg_prepared_statements", "SELECT name FROM pg_cursors", "BEGIN", "DECLARE c CURSOR FOR SELECT 1", "SELECT name FROM pg_cursors", "COMMIT", "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'", "SELECT count(*) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND state = 'active'"];
-    sequences [], ["CREATE SEQUENCE sequence_a", "CREATE TABLE serial_a (id serial, note text)", "SELECT lastval()", "SELECT nextval('sequence_a')", "SELECT currval('sequence_a')", "SELECT lastval()", "INSERT INTO serial_a (note) VALUES ('x')", "SELECT currval(pg_get_serial_sequence('serial_a', 'id'))", "SELECT lastval()", "INSERT INTO serial_a (note) VALUES ('x') RETURNING id", "SELECT lastval()", "DISCARD SEQUENCES", "SELECT lastval()", "SELECT setval('sequence_a', 40)", "SELECT currval('sequence_a')", "SELECT lastval()", "DISCARD ALL", "SELECT lastval()", "DROP TABLE serial_a", "DROP SEQUENCE sequence_a"];
     notices [], ["SET client_min_messages = 'debug1'", "SELECT 1", "RESET client_min_messages", "SELECT 1", "DO $$ BEGIN RAISE NOTICE 'one'; RAISE WARNING 'two'; END $$", "SET client_min_messages = error", "DO $$ BEGIN RAISE NOTICE 'one'; END $$", "DISCARD ALL", "COMMIT", "DO $$ BEGIN PERFORM set_config('timezone', 'Asia/Dubai', false); END $$", LOOK, "DISCARD ALL", LOOK];
 }
 
 #[tokio::test]
 async fn temporary_tables_and_locks() {
-    same_alone(&[], &["CREATE TEMP TABLE t1 (a int)", "INSERT INTO t1 VALUES (1)", "SELECT * FROM t1", "DISCARD TEMP", "SELECT * FROM t1",
-        "SELECT pg_advisory_lock(4711)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()", "SELECT pg_advisory_unlock(4711)", "SELECT pg_advisory_unlock(4711)",
-        "BEGIN", "DECLARE h CURSOR WITH HOLD FOR SELECT generate_series(1, 3)", "COMMIT", "FETCH h", "SELECT name FROM pg_cursors", "CLOSE h", "DISCARD ALL"]).await;
+    same_alone(
+        &[],
+        &[
+            "CREATE TEMP TABLE t1 (a int)",
+            "INSERT INTO t1 VALUES (1)",
+            "SELECT * FROM t1",
+            "DISCARD TEMP",
+            "SELECT * FROM t1",
+            "SELECT pg_advisory_lock(4711)",
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+            "SELECT pg_advisory_unlock(4711)",
+            "SELECT pg_advisory_unlock(4711)",
+            "BEGIN",
+            "DECLARE h CURSOR WITH HOLD FOR SELECT generate_series(1, 3)",
+            "COMMIT",
+            "FETCH h",
+            "SELECT name FROM pg_cursors",
+            "CLOSE h",
+            "DISCARD ALL",
+        ],
+    )
+    .await;
+}
+
+/// The one value that a query answers.
+async fn value(raw: &mut Raw, sql: &str) -> String {
+    let answer = step(raw, sql).await;
+    let row = answer.iter().find_map(|line| line.strip_prefix("D ")).unwrap_or_else(|| panic!("{sql}: {answer:?}"));
+    row.to_owned()
+}
+
+async fn pins(cluster: &Cluster) -> Vec<String> {
+    cluster.admin("SHOW PINS").await.iter().map(|row| row.get("reason").unwrap().to_owned()).collect()
+}
+
+async fn narrow() -> Cluster {
+    Cluster::start(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"3s\"")).await
+}
+
+#[tokio::test]
+async fn a_pin_ends_with_its_cause() {
+    let cluster = narrow().await;
+    let mut raw = cluster.raw().await;
+    let mut other = cluster.raw().await;
+    for (make, end, reason) in [
+        ("CREATE TEMP TABLE made (a int)", "DROP TABLE made", "temporary table"),
+        ("CREATE TEMP TABLE made (a int)", "DISCARD TEMP", "temporary table"),
+        ("CREATE TEMP TABLE made (a int)", "DISCARD ALL", "temporary table"),
+        ("x:CREATE TEMP TABLE made (a int)", "x:DROP TABLE made", "temporary table"),
+        ("SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)", "advisory lock"),
+        ("x:SELECT pg_try_advisory_lock(1)", "x:SELECT pg_advisory_unlock_all()", "advisory lock"),
+        ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "CLOSE c", "WITH HOLD cursor"),
+        ("LOAD 'plpgsql'", "DISCARD ALL", "LOAD"),
+    ] {
+        let made = step(&mut raw, make).await;
+        assert_eq!(made.last().unwrap(), "Z I", "{make}: {made:?}");
+        assert_eq!(pins(&cluster).await, [reason], "{make}");
+        let ended = step(&mut raw, end).await;
+        assert!(!ended.iter().any(|line| line.starts_with('E')), "{end}: {ended:?}");
+        assert!(pins(&cluster).await.is_empty(), "{end}");
+        assert_eq!(value(&mut other, "SELECT count(*) FROM pg_class WHERE relname = 'made'").await, "0", "{end}");
+        assert_eq!(value(&mut other, "SELECT pg_try_advisory_xact_lock(1)").await, "t", "{end}");
+    }
+    step(&mut raw, "BEGIN; CREATE TEMP TABLE made (a int) ON COMMIT DROP; COMMIT").await;
+    assert!(pins(&cluster).await.is_empty());
+    step(&mut raw, "CREATE TEMP TABLE nonsense (a nonsense)").await;
+    assert!(pins(&cluster).await.is_empty());
+    step(&mut raw, "CREATE TEMP TABLE made (a int)").await;
+    step(&mut raw, "SELECT pg_advisory_lock(2)").await;
+    drop(raw);
+    assert_eq!(value(&mut other, "SELECT count(*) FROM pg_class WHERE relname = 'made'").await, "0");
+    assert_eq!(value(&mut other, "SELECT pg_try_advisory_xact_lock(2)").await, "t");
+}
+
+#[tokio::test]
+async fn what_a_sequence_gave_is_the_sessions_own() {
+    let cluster = Cluster::start(shards(1).with("[pool]\nsize = 3\nqueue_timeout = \"3s\"")).await;
+    let mut one = cluster.raw().await;
+    let mut two = cluster.raw().await;
+    step(&mut one, "CREATE TABLE counted (id serial, note text)").await;
+    let insert = "INSERT INTO counted (note) VALUES ('x')";
+    let undefined = "E ERROR 55000 lastval is not yet defined in this session";
+    step(&mut one, insert).await;
+    assert_eq!(value(&mut one, "SELECT lastval()").await, "1");
+    assert!(step(&mut two, "SELECT lastval()").await.contains(&undefined.to_owned()));
+    assert_eq!(pins(&cluster).await, Vec::<String>::new());
+    // From the first question on, who uses a sequence keeps its backend.
+    for (session, expected) in [(&mut one, "2"), (&mut two, "3")] {
+        step(session, "x:INSERT INTO counted (note) VALUES ('x')").await;
+        assert_eq!(value(session, "x:SELECT lastval()").await, expected);
+    }
+    for (session, expected) in [(&mut one, "2"), (&mut two, "3")] {
+        assert_eq!(value(session, "SELECT currval(pg_get_serial_sequence('counted', 'id'))").await, expected);
+    }
+    step(&mut one, "DISCARD ALL").await;
+    assert!(step(&mut one, "x:SELECT lastval()").await.contains(&undefined.to_owned()));
+    assert_eq!(pins(&cluster).await, ["sequence"]);
+    // Any other statement, or a moment of nothing, lets the backend go.
+    step(&mut two, "SELECT 1").await;
+    assert!(pins(&cluster).await.is_empty());
+    step(&mut two, insert).await;
+    assert_eq!(pins(&cluster).await, ["sequence"]);
+    eventually("the pin goes", Duration::from_secs(10), async || pins(&cluster).await.is_empty().then_some(())).await;
+    assert_eq!(value(&mut two, "SELECT lastval()").await, "4");
+}
+
+#[tokio::test]
+async fn process_ids_are_those_of_the_log_in() {
+    let cluster = narrow().await;
+    let mut one = cluster.raw().await;
+    let mut two = cluster.raw().await;
+    let id = two.cancel_key.unwrap().0.to_string();
+    for sql in ["SELECT pg_backend_pid()", "x:select pg_catalog.pg_backend_pid() as me", "SELECT pg_backend_pid() me;"]
+    {
+        assert_eq!(value(&mut two, sql).await, id, "{sql}");
+    }
+    let client = cluster.client().await;
+    let mine: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    assert!(mine > 0);
+    assert_eq!(value(&mut one, &format!("SELECT pg_cancel_backend({id})")).await, "t");
+    assert_eq!(value(&mut two, "SELECT 1").await, "1");
+    let number = two.cancel_key.unwrap().0;
+    let ended: bool = client.query_one("SELECT pg_terminate_backend($1)", &[&number]).await.unwrap().get(0);
+    assert!(ended);
+    let farewell = two.read().await.unwrap();
+    assert_eq!(line(&farewell), "E FATAL 57P01 terminating connection due to administrator command");
+    assert!(two.is_closed().await);
+    assert_eq!(step(&mut one, "SELECT pg_terminate_backend(2147483000)").await[2], "D f");
+    let me = one.cancel_key.unwrap().0;
+    let end = step(&mut one, &format!("x:SELECT pg_terminate_backend({me})")).await;
+    assert_eq!(end.last().unwrap(), "E FATAL 57P01 terminating connection due to administrator command");
+}
+
+#[tokio::test]
+async fn a_session_that_sleeps_is_cancelled_by_its_id() {
+    let cluster = Cluster::start(shards(1).with("[pool]\nsize = 3")).await;
+    let mut one = cluster.raw().await;
+    let mut two = cluster.raw().await;
+    let id = two.cancel_key.unwrap().0;
+    two.send_with(|out| frontend::query("SELECT pg_sleep(30)", out)).await;
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'";
+    eventually("it sleeps", Duration::from_secs(10), async || {
+        let client = cluster.shard_client(0).await;
+        let row = client.query_one(running, &[]).await.unwrap();
+        (row.get::<_, i64>(0) == 1).then_some(())
+    })
+    .await;
+    assert_eq!(value(&mut one, &format!("SELECT pg_cancel_backend({id})")).await, "t");
+    let answer = lines(&two.read_until_ready().await);
+    assert_eq!(answer[1..], ["E ERROR 57014 canceling statement due to user request", "Z I"]);
+}
+
+#[tokio::test]
+async fn a_database_that_only_idle_backends_hold_can_be_dropped() {
+    let section = "[[databases]]\nname = \"second\"\n  [[databases.shards]]\n  name = \"t0\"";
+    let first = Cluster::start(shards(1)).await;
+    let _ = section;
+    let mut raw = first.raw().await;
+    assert_eq!(step(&mut raw, "CREATE DATABASE goes").await, ["C CREATE DATABASE", "Z I"]);
+    assert_eq!(step(&mut raw, "ALTER DATABASE goes RENAME TO gone").await, ["C ALTER DATABASE", "Z I"]);
+    assert_eq!(step(&mut raw, "DROP DATABASE gone").await, ["C DROP DATABASE", "Z I"]);
+}
+
+#[tokio::test]
+async fn sequences_answer_as_in_a_session_of_ones_own() {
+    let cluster = Cluster::start(shards(1).with("[pool]\nsize = 3\nqueue_timeout = \"3s\"")).await;
+    let steps = [
+        "CREATE SEQUENCE sequence_a",
+        "CREATE TABLE serial_a (id serial, note text)",
+        "SELECT lastval()",
+        "SELECT nextval('sequence_a')",
+        "SELECT currval('sequence_a')",
+        "SELECT lastval()",
+        "INSERT INTO serial_a (note) VALUES ('x')",
+        "SELECT currval(pg_get_serial_sequence('serial_a', 'id'))",
+        "SELECT lastval()",
+        "INSERT INTO serial_a (note) VALUES ('x') RETURNING id",
+        "SELECT lastval()",
+        "DISCARD SEQUENCES",
+        "SELECT lastval()",
+        "SELECT setval('sequence_a', 40)",
+        "SELECT currval('sequence_a')",
+        "SELECT lastval()",
+        "DISCARD ALL",
+        "SELECT lastval()",
+        "DROP TABLE serial_a",
+        "DROP SEQUENCE sequence_a",
+    ];
+    compare_on(cluster.router().port(), &[], &steps, true).await;
+    assert!(!pins(&cluster).await.contains(&"temporary table".to_owned()));
 }

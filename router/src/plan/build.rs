@@ -1,7 +1,7 @@
 //! Build: one statement's text becomes its plan. In: text, its fingerprint, schema, kinds of tables, search path.
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
-use super::{Plan, read, utility};
+use super::{Plan, process, read, utility};
 use crate::{
     sql::{
         fingerprint::Lexed,
@@ -68,7 +68,7 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize) -> Pla
 }
 
 fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
-    if let Some(plan) = utility::builtin(input, tokens, first) {
+    if let Some(plan) = utility::builtin(input, tokens, first).or_else(|| process::call(input, tokens, first)) {
         return plan;
     }
     match parse::query(input.text, tokens, first) {

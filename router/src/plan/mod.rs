@@ -10,6 +10,7 @@ mod join;
 mod names;
 mod order;
 mod predicate;
+mod process;
 mod read;
 mod refuse;
 pub mod setting;
@@ -92,6 +93,12 @@ pub struct SessionEffect {
     pub creates_temp: Vec<Box<str>>,
     /// Settings that it changes by `set_config`.
     pub sets: Vec<SetCall>,
+    /// It may advance a sequence, whose value the session can ask for afterwards.
+    pub advances: bool,
+    /// It asks for the value that a sequence gave this session (`currval`, `lastval`).
+    pub asks_sequence: bool,
+    /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
+    pub frees: bool,
 }
 
 /// A call of `set_config`.
@@ -234,6 +241,19 @@ pub enum Builtin {
     Admin(AdminText),
     /// `SELECT * FROM pgring.show('…')`.
     Show(AdminText),
+    /// `SELECT pg_terminate_backend(id)`, where the id is a client's; else a server is asked.
+    Signal(Signal),
+}
+
+/// A signal to one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its id.
+    pub id: Source,
+    /// Name of the column.
+    pub name: String,
+    /// It is to end; else what it runs is cancelled.
+    pub terminate: bool,
 }
 
 /// The text of an admin command.
@@ -254,6 +274,8 @@ pub struct BuiltinColumn {
 pub enum BuiltinCall {
     /// `pgring.version()`
     Version,
+    /// `pg_backend_pid()`
+    BackendPid,
     /// `pgring.token('table', key)`
     Token(Source, Source),
     /// `pgring.shard_of('table', key)`

@@ -209,7 +209,12 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
     let (sets, locks): (Vec<&str>, Vec<&str>) = names.partition(|name| *name == "set_config");
     if !locks.is_empty() {
         effect.pin = Some("advisory lock");
+        effect.frees = locks.iter().any(|name| name.starts_with("pg_advisory_unlock"));
     }
+    let calls = |names: &[&str]| analysis.calls.iter().any(|called| names.contains(&&*called.call.name.name));
+    let inserts = || tokens.lexemes.iter().any(|lexeme| lexeme.is("insert"));
+    effect.advances = calls(&["nextval"]) || (analysis.writes && inserts());
+    effect.asks_sequence = calls(&["currval", "lastval"]) && !calls(&["nextval", "setval"]);
     if !sets.is_empty() {
         match setting::calls(input, tokens, first) {
             Some(calls) => effect.sets = calls,

@@ -9,8 +9,24 @@ use crate::sql::{
 
 /// Words with which a select list is not all there is.
 const CLAUSES: &[&str] = &[
-    "case", "distinct", "except", "fetch", "for", "from", "group", "having", "intersect", "into", "limit", "offset",
-    "order", "select", "union", "where", "window", "with",
+    "case",
+    "distinct",
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "order",
+    "select",
+    "union",
+    "where",
+    "window",
+    "with",
 ];
 
 /// Calls of `set_config` that make up items of a select list; None: it is called in another way.

@@ -142,7 +142,8 @@ pub(super) fn end(lexemes: &[Lexeme]) -> usize {
     lexemes.len() - lexemes.iter().rev().take_while(|lexeme| lexeme.is_symbol(";")).count()
 }
 
-fn words_at(lexemes: &[Lexeme], first: usize, expected: &[&str]) -> bool {
+/// Whether these words and symbols stand at `first`.
+pub(super) fn words_at(lexemes: &[Lexeme], first: usize, expected: &[&str]) -> bool {
     expected.iter().enumerate().all(|(at, word)| {
         lexemes.get(first + at).is_some_and(|lexeme| lexeme.identifier() == Some(word) || lexeme.is_symbol(word))
     })

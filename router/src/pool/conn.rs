@@ -139,6 +139,8 @@ pub struct Conn {
     notices: Vec<Fields>,
     /// Notifications that came with answers of which the client sees nothing, as frames.
     pub notifications: BytesMut,
+    /// The session that was the last to use sequences here.
+    pub sequences_of: u64,
     /// When it was made.
     pub created: Coarse,
     /// When it was last put back.
@@ -164,6 +166,7 @@ impl Conn {
             max_prepared_transactions: 0,
             notices: Vec::new(),
             notifications: BytesMut::new(),
+            sequences_of: 0,
             created: now,
             idle_since: now,
         }

@@ -37,12 +37,7 @@ impl Session {
         (changed != *self.settings.current).then(|| changed.intern())
     }
 
-    fn after_call(
-        &self,
-        profile: &Profile,
-        call: &SetCall,
-        values: &Values<'_>,
-    ) -> Result<Option<Profile>, Unknown> {
+    fn after_call(&self, profile: &Profile, call: &SetCall, values: &Values<'_>) -> Result<Option<Profile>, Unknown> {
         let local = match &call.local {
             Ok(local) => *local,
             Err(source) => {

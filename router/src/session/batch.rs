@@ -469,7 +469,11 @@ impl Session {
         };
         match place {
             Place::Server { shard, reach, apart } => {
+                self.seeks_sequences = portal.plan.session.asks_sequence;
                 self.segment(shard, reach, apart, &snapshot).await?;
+                if portal.plan.session.asks_sequence {
+                    self.segment_with_sequences((shard, reach, apart), &snapshot).await?;
+                }
                 let name = self.ensure_parsed(bind.statement, &portal.prepared).await?;
                 self.make_room(bind.rest.len()).await?;
                 if let Some(segment) = &mut self.batch.segment {
@@ -491,6 +495,25 @@ impl Session {
         }
         self.batch.portals.insert(bind.portal.into(), portal);
         Ok(())
+    }
+
+    /// Makes the segment one whose backend gives this session no other's value of a sequence.
+    async fn segment_with_sequences(
+        &mut self,
+        (shard, reach, apart): (ShardIndex, Reach, bool),
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        let own = self.sequences;
+        let Some(mut segment) = self.batch.segment.take() else { return Ok(()) };
+        if segment.held.conn().sequences_of != own && (!segment.script.is_empty() || segment.executed) {
+            self.end_segment(segment, true).await?;
+            self.segment(shard, reach, apart, snapshot).await?;
+            let Some(fresh) = self.batch.segment.take() else { return Ok(()) };
+            segment = fresh;
+        }
+        let result = self.own_sequences(&mut segment.held).await;
+        self.batch.segment = Some(segment);
+        result
     }
 
     /// Where an execution goes.
@@ -814,10 +837,11 @@ impl Session {
             build::execute(&mut segment.out, execute.portal, execute.max_rows);
             segment.script.push_back(Expect::Execute);
             segment.executed = true;
+            if reach == Reach::Write {
+                segment.held.conn().sequences_of = self.sequences;
+            }
         }
-        if let Some(reason) = portal.plan.session.pin {
-            self.pin(reason);
-        }
+        self.pin_for(&portal.plan.session);
         self.note_temps(&portal.plan.session.creates_temp);
         if !portal.plan.session.sets.is_empty() {
             self.assign_bound(&portal)?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     admin::{self, Caller},
-    cluster::Snapshot,
+    cluster::{Client, Snapshot},
     error::{Report, catalogue},
     execute::{
         explain::ExplainStep,
@@ -22,8 +22,8 @@ use crate::{
     merge::{Bounds, TextStyle},
     metrics::RouteKind,
     plan::{
-        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Source,
-        ddl::shard_rule,
+        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Signal,
+        Source, ddl::shard_rule,
     },
     pool::conn::{Conn, ConnError},
     route::{
@@ -118,8 +118,44 @@ impl Session {
             {
                 server(default, Reach::Write)
             }
+            // A process that no client is, is one of the server's.
+            PlanKind::Builtin(Builtin::Signal(signal)) if self.signalled(signal, values).is_none() => {
+                server(default, Reach::Nothing)
+            }
             _ => Ok(Target::Special),
         }
+    }
+
+    /// The client that a signal is meant for.
+    fn signalled(&self, signal: &Signal, values: &Values<'_>) -> Option<Arc<Client>> {
+        let id = values.number(&signal.id).flatten()?;
+        self.cluster.clients.get(i32::try_from(id).ok()?)
+    }
+
+    /// `pg_terminate_backend` and `pg_cancel_backend` of a client.
+    async fn signal(&mut self, signal: &Signal, values: &Values<'_>) -> Result<(), Fault> {
+        let Some(client) = self.signalled(signal, values) else { return Ok(()) };
+        if client.user != self.user.name && !self.user.admin {
+            let what = if signal.terminate { "terminated" } else { "canceled" };
+            return Err(Report::with(
+                catalogue::NOT_PERMITTED,
+                format!(
+                    "must be a member of the role whose {} is being {what} or member of pg_signal_backend",
+                    if signal.terminate { "process" } else { "query" }
+                ),
+            )
+            .into());
+        }
+        if signal.terminate {
+            if client.id == self.me.id {
+                return Err(Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal()))));
+            }
+            client.kill();
+        }
+        for (backend, passing) in client.with_working(|backend| (backend.clone(), backend.gate.enter())) {
+            backend.cancel(passing).await.ok();
+        }
+        Ok(())
     }
 
     /// The shard that `pgring.shard` names.
@@ -405,6 +441,9 @@ impl Session {
             shards.extend((0..topology.shards.len()).map(|at| ShardIndex(at as u16)).filter(|at| *at != default));
         }
         let text = String::from_utf8_lossy(values.text).into_owned();
+        if ddl.default_shard_only {
+            self.leave_databases(&text).await;
+        }
         let elsewhere = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, &ddl.elsewhere)).into_owned();
         let own = self.txn.is_none();
         if ddl.outside_transaction {
@@ -447,6 +486,19 @@ impl Session {
         }
         build::command_complete(&mut self.client.out, &tag);
         Ok(())
+    }
+
+    /// Lets go of what pgring itself keeps idle in a database that is to be dropped, renamed or copied.
+    async fn leave_databases(&mut self, text: &str) {
+        for name in databases_in(text) {
+            self.cluster.pools.leave(&name);
+            for database in self.cluster.databases() {
+                let there = database.snapshot().places.iter().any(|place| *place.database == *name);
+                if there {
+                    database.schema_reader.lock().await.take();
+                }
+            }
+        }
     }
 
     async fn ddl_on(
@@ -600,6 +652,10 @@ impl Session {
                 let row = columns.iter().map(|column| self.builtin_call(&column.call, values));
                 (builtin_fields(columns), vec![row.collect::<Result<_, _>>()?], "SELECT 1".to_owned())
             }
+            Builtin::Signal(signal) => {
+                self.signal(signal, values).await?;
+                (vec![bool_field(&signal.name)], vec![vec![Some("t".to_owned())]], "SELECT 1".to_owned())
+            }
             Builtin::Admin(text) => {
                 let table = self.admin_call(text, values, true).await?;
                 (table.fields(), table.rows, "CALL".to_owned())
@@ -628,6 +684,7 @@ impl Session {
     fn builtin_call(&mut self, call: &BuiltinCall, values: &Values<'_>) -> Result<Option<String>, Fault> {
         let (table, key) = match call {
             BuiltinCall::Version => return Ok(Some(format!("pgring {}", env!("CARGO_PKG_VERSION")))),
+            BuiltinCall::BackendPid => return Ok(Some(self.me.id.to_string())),
             BuiltinCall::Token(table, key) | BuiltinCall::ShardOf(table, key) => (table, key),
         };
         let Some(Some(table)) = values.text_of(table) else { return Ok(None) };
@@ -763,6 +820,8 @@ impl Session {
         };
         Some(match builtin {
             Builtin::Select(columns) => builtin_fields(columns),
+            // The server knows the types of its own function.
+            Builtin::Signal(_) => return None,
             // Commands given as a parameter are described as most of them answer.
             Builtin::Admin(text) => admin::fields_of(&text_of(text).unwrap_or_else(|| "RELOAD".into())),
             Builtin::Show(text) => admin::fields_of(&format!("SHOW {}", text_of(text)?)),
@@ -783,6 +842,26 @@ struct Planned {
 enum Rule {
     Shard(Box<str>),
     Reference,
+}
+
+/// The databases of DROP DATABASE, ALTER DATABASE and CREATE DATABASE … TEMPLATE.
+fn databases_in(text: &str) -> Vec<String> {
+    let mut words = crate::sql::words::Words::new(text);
+    let Some(verb) = words.one_of(&["drop", "alter", "create"]) else { return Vec::new() };
+    if !words.word("database") {
+        return Vec::new();
+    }
+    words.words(&["if", "exists"]);
+    let mut names: Vec<String> = words.name().into_iter().filter(|_| verb < 2).collect();
+    while verb == 2 && !words.is_finished() {
+        if words.word("template") {
+            words.symbol('=');
+            names.extend(words.name());
+        } else {
+            words.advance();
+        }
+    }
+    names
 }
 
 /// A name with or without its schema, folded and unquoted.
@@ -823,11 +902,21 @@ pub(super) fn explain_fields() -> Vec<Field> {
 pub(super) fn builtin_fields(columns: &[BuiltinColumn]) -> Vec<Field> {
     let field = |column: &BuiltinColumn| {
         let mut field = text_field(&column.name);
-        if matches!(column.call, BuiltinCall::Token(..)) {
-            field.type_oid = 20;
-            field.type_size = 8;
-        }
+        let (oid, size) = match column.call {
+            BuiltinCall::Token(..) => (20, 8),
+            BuiltinCall::BackendPid => (23, 4),
+            BuiltinCall::Version | BuiltinCall::ShardOf(..) => return field,
+        };
+        field.type_oid = oid;
+        field.type_size = size;
         field
     };
     columns.iter().map(field).collect()
+}
+
+fn bool_field(name: &str) -> Field {
+    let mut field = text_field(name);
+    field.type_oid = 16;
+    field.type_size = 1;
+    field
 }

@@ -82,6 +82,9 @@ impl Session {
             None => {
                 let pool = self.pool(snapshot, shard);
                 self.me.set_doing(Doing::Waiting);
+                if std::mem::take(&mut self.seeks_sequences) {
+                    pool.bring_up(self.worker, self.sequences);
+                }
                 let checkout = pool.checkout(self.worker).await.map_err(|error| unavailable(&error))?;
                 self.me.set_doing(Doing::Active);
                 checkout
@@ -210,6 +213,20 @@ impl Session {
                 return;
             }
         }
+        if reach == Reach::Write {
+            held.conn().sequences_of = self.sequences;
+        }
+        // A failed statement has made nothing.
+        self.may_be_free |= answer.error.is_some();
+        if self.pinned
+            && self.may_be_free
+            && answer.status == b'I'
+            && let Err(error) = self.unpin_if_proven(&mut held).await
+        {
+            tracing::debug!(%error, "a backend of which nothing is known is closed");
+            self.me.end_work();
+            return;
+        }
         self.let_go(held, answer.status, reach);
     }
 
@@ -239,15 +256,11 @@ impl Session {
         }
     }
 
-    /// Keeps this session on its backends from now on.
-    pub(super) fn pin(&mut self, reason: &str) {
-        self.pinned = true;
-        self.me.add_pin(reason);
-    }
-
     /// Lets the pinned backends go: as good as new, or closed.
     pub(super) async fn unpin(&mut self) {
         self.pinned = false;
+        self.may_be_free = false;
+        self.keeps_sequence = false;
         self.listening = false;
         self.me.clear_pins();
         for pin in std::mem::take(&mut self.pins) {
@@ -265,6 +278,7 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.profile = Profile::empty();
     conn.statements.clear();
     conn.notifications.clear();
+    conn.sequences_of = 0;
     Ok(())
 }
 

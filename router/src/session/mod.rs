@@ -8,6 +8,7 @@ mod batch;
 mod calls;
 mod hold;
 mod own;
+mod pins;
 pub mod prepared;
 mod settings;
 mod simple;
@@ -123,6 +124,14 @@ pub struct Session {
     temp_tables: Vec<Box<str>>,
     /// A statement of the transaction changed a setting in a way that is not known.
     unexplained: bool,
+    /// The cause of a pin may be gone.
+    may_be_free: bool,
+    /// Marks backends on which this session was the last to use sequences.
+    sequences: u64,
+    /// The next backend should be the one with that mark.
+    seeks_sequences: bool,
+    /// It is pinned because it may ask for what a sequence gave it.
+    keeps_sequence: bool,
     lexed: Lexed,
     pools: Pools,
 }
@@ -161,6 +170,10 @@ impl Session {
             greeted: false,
             temp_tables: Vec::new(),
             unexplained: false,
+            may_be_free: false,
+            sequences: pins::fresh_number(),
+            seeks_sequences: false,
+            keeps_sequence: false,
             lexed: Lexed::default(),
             pools: Pools::default(),
         }
@@ -267,9 +280,20 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
+        let keeps_sequence = self.keeps_sequence && !in_transaction;
+        let forgotten = async {
+            match keeps_sequence {
+                true => tokio::time::sleep(pins::SEQUENCE_KEPT).await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             read = self.client.read() => Ok(read?),
+            () = forgotten => {
+                self.leave_sequence();
+                Ok(())
+            }
             () = self.me.wake.notified() => Ok(()),
             () = expired => {
                 let entry = if in_transaction { catalogue::IDLE_IN_TRANSACTION } else { catalogue::IDLE_TIMEOUT };

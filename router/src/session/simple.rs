@@ -236,7 +236,10 @@ impl Session {
             {
                 return Ok(None);
             }
-            pins.extend(plan.session.pin);
+            if plan.session.asks_sequence {
+                return Ok(None);
+            }
+            pins.push(plan.session.clone());
             nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
         let (shard, reach) = match &self.txn {
@@ -245,7 +248,7 @@ impl Session {
         };
         self.admit(&[shard], reach)?;
         let held = self.hold(&snapshot, shard).await?;
-        pins.into_iter().for_each(|reason| self.pin(reason));
+        pins.iter().for_each(|effect| self.pin_for(effect));
         self.relay_simple(held, frame, reach, true).await?;
         Ok(Some(Done::Ready))
     }
@@ -351,9 +354,11 @@ impl Session {
             self.judge(statement.text.as_bytes(), None, &snapshot).await?;
             return Err(refused);
         }
+        self.seeks_sequences = plan.session.asks_sequence;
         let mut held = self.hold(&snapshot, shard).await?;
-        if let Some(reason) = plan.session.pin {
-            self.pin(reason);
+        self.pin_for(&plan.session);
+        if plan.session.asks_sequence {
+            self.own_sequences(&mut held).await?;
         }
         if matches!(plan.kind, PlanKind::Catalog) && looks_at_statements(statement.text) {
             return self.look_at_statements(held, statement.text, route).await;
@@ -400,6 +405,8 @@ impl Session {
         if names.is_empty() {
             return;
         }
+        // It may be made ON COMMIT DROP.
+        self.may_be_free = true;
         if let Some(txn) = &mut self.txn {
             txn.temps = txn.temps.min(self.temp_tables.len());
         }

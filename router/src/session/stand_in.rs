@@ -51,18 +51,14 @@ impl Session {
             let Some(id) = prepared.id else { continue };
             let statement = prepared.sql.as_deref().unwrap_or(&prepared.text);
             let name = quote::literal(&String::from_utf8_lossy(name));
-            rows.push(format!(
-                "('{}',{name},{},{})",
-                id.name(),
-                quote::literal(statement),
-                prepared.sql.is_some()
-            ));
+            rows.push(format!("('{}',{name},{},{})", id.name(), quote::literal(statement), prepared.sql.is_some()));
             needs.push(prepared.clone());
         }
         if rows.is_empty() {
             rows.push("(NULL,NULL,NULL,NULL::pg_catalog.bool)".to_owned());
         }
-        let version = self.settings.reported("server_version").and_then(|version| version.split('.').next()?.parse().ok());
+        let version =
+            self.settings.reported("server_version").and_then(|version| version.split('.').next()?.parse().ok());
         let result_types = if version.is_some_and(|major: u32| major >= 16) { "p.result_types," } else { "" };
         let view = format!(
             "{VIEW} AS (SELECT m.name, m.statement, p.prepare_time, p.parameter_types, {result_types} m.from_sql, \
@@ -101,7 +97,10 @@ mod tests {
 
     #[test]
     fn a_view_of_ones_own_comes_first() {
-        assert_eq!(with("v AS (q)", "SELECT * FROM pg_catalog.pg_prepared_statements"), "WITH v AS (q) SELECT * FROM pg_prepared_statements");
+        assert_eq!(
+            with("v AS (q)", "SELECT * FROM pg_catalog.pg_prepared_statements"),
+            "WITH v AS (q) SELECT * FROM pg_prepared_statements"
+        );
         assert_eq!(with("v AS (q)", "with recursive a as (b) select"), "WITH RECURSIVE v AS (q), a as (b) select");
     }
 }

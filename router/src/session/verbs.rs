@@ -3,13 +3,14 @@
 use super::{
     Fault, Session,
     hold::Held,
+    pins::fresh_number,
     prepared::{Declared, Prepared},
     settings::value_text,
     simple::{Done, Target},
 };
 use crate::{
-    error::{Report, catalogue},
     cluster::Snapshot,
+    error::{Report, catalogue},
     plan::{Plan, PlanKind},
     pool::{conn::ConnError, profile::Profile},
     route::{
@@ -65,8 +66,13 @@ impl Session {
             Verb::Deallocate(which) => self.deallocate(which),
             Verb::Declare { name, hold, query_at } => self.declare(text, frame, name, *hold, *query_at).await,
             Verb::Fetch { cursor, .. } => self.at_cursor(text, frame, cursor).await,
-            Verb::CloseCursor(Which::Name(cursor)) => self.at_cursor(text, frame, cursor).await,
-            Verb::CloseCursor(Which::All) => self.anywhere(text, frame, Reach::Nothing).await,
+            Verb::CloseCursor(which) => {
+                self.may_be_free = true;
+                match which {
+                    Which::Name(cursor) => self.at_cursor(text, frame, cursor).await,
+                    Which::All => self.anywhere(text, frame, Reach::Nothing).await,
+                }
+            }
             Verb::Listen(_) => {
                 self.listening = true;
                 self.pin("LISTEN");
@@ -296,12 +302,18 @@ impl Session {
 
     async fn discard(&mut self, text: &str, frame: Option<&[u8]>, what: Discard) -> Result<Done, Fault> {
         if self.txn.is_some() || what != Discard::All {
-            if what == Discard::Temp {
-                self.temp_tables.clear();
+            match what {
+                Discard::Temp => {
+                    self.temp_tables.clear();
+                    self.may_be_free = true;
+                }
+                Discard::Sequences => self.sequences = fresh_number(),
+                _ => {}
             }
             return self.anywhere(text, frame, Reach::Nothing).await;
         }
         self.statements.clear();
+        self.sequences = fresh_number();
         self.temp_tables.clear();
         self.unpin().await;
         self.settings.current = self.settings.startup.clone();
@@ -391,8 +403,9 @@ impl Session {
             }
             return Err(fault);
         }
-        if let Some(reason) = plan.session.pin {
-            self.pin(reason);
+        self.pin_for(&plan.session);
+        if plan.session.asks_sequence {
+            self.own_sequences(&mut held).await?;
         }
         let assigned =
             self.assign(&plan.session.sets, &prepared.values(Parameters::Arguments(arguments), true), &mut held);
