@@ -380,3 +380,78 @@ async fn sequences_answer_as_in_a_session_of_ones_own() {
     compare_on(cluster.router().port(), &[], &steps, true).await;
     assert!(!pins(&cluster).await.contains(&"temporary table".to_owned()));
 }
+
+/// Answers to bytes that are SQL in the session's own encoding, by both protocols.
+async fn foreign(raw: &mut Raw, sql: &[u8], parameter: Option<&[u8]>) -> Vec<(u8, Vec<u8>)> {
+    let mut out = BytesMut::new();
+    if let Some(parameter) = parameter {
+        let mut body = vec![0];
+        body.extend_from_slice(sql);
+        body.extend_from_slice(&[0, 0, 0]);
+        out.extend_from_slice(b"P");
+        out.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
+        out.extend_from_slice(&body);
+        let write = |value: &[u8], out: &mut BytesMut| {
+            out.extend_from_slice(value);
+            Ok(postgres_protocol::IsNull::No)
+        };
+        assert!(frontend::bind("", "", [], [parameter], write, [0], &mut out).is_ok());
+        frontend::execute("", 0, &mut out).unwrap();
+        frontend::sync(&mut out);
+    } else {
+        out.extend_from_slice(b"Q");
+        out.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
+        out.extend_from_slice(sql);
+        out.extend_from_slice(&[0]);
+    }
+    raw.send(&out).await;
+    let kept = |frame: Frame| (frame.tag, if frame.tag == b'E' { line(&frame).into() } else { frame.body.to_vec() });
+    raw.read_until_ready().await.into_iter().filter(|frame| frame.tag != b'T').map(kept).collect()
+}
+
+#[tokio::test]
+async fn text_in_other_encodings_passes_byte_for_byte() {
+    for (encoding, word) in [
+        ("LATIN1", &b"gr\xFC\xDFe"[..]),
+        ("EUC_JP", b"\xC6\xFC\xCB\xDC"),
+        ("SQL_ASCII", b"gr\xC3\xBC"),
+        ("SJIS", b"\x93\xFA\x83\x5C"),
+    ] {
+        let script = async |port: u16, others: bool| {
+            let mut raw = log_in(port, &[("client_encoding", encoding)]).await;
+            let mut other = log_in(port, &[]).await;
+            let mut all = Vec::new();
+            let quoted = |before: &str, after: &str| [before.as_bytes(), word, after.as_bytes()].concat();
+            let table = format!("foreign_{encoding}");
+            for (sql, parameter) in [
+                (format!("CREATE TABLE {table} (note text)").into_bytes(), None),
+                (quoted(&format!("INSERT INTO {table} VALUES ('"), "')"), None),
+                (quoted(&format!("INSERT INTO {table} SELECT $1 WHERE '"), "' <> ''"), Some(word)),
+                (format!("SELECT note, length(note) FROM {table}").into_bytes(), None),
+                (quoted(&format!("SELECT 1 FROM {table} WHERE note = $1 AND note = '"), "'"), Some(word)),
+                (quoted("SELECT 1 AS \"", "\"; SELECT 2"), None),
+                (quoted("SELECT nonsense AS \"", "\""), None),
+                (quoted("SET application_name = '", "'"), None),
+                (b"SHOW application_name".to_vec(), None),
+                (b"DISCARD ALL".to_vec(), None),
+                (format!("DROP TABLE {table}").into_bytes(), None),
+                (b"SET client_encoding = 'UTF8'".to_vec(), None),
+                ("SET application_name = 'gr\u{fc}n'".into(), None),
+                ("SET search_path = 'gr\u{fc}n'".into(), None),
+                (format!("SET client_encoding = '{encoding}'").into_bytes(), None),
+                (b"SELECT current_setting('search_path') = U&'gr\\00fcn'".to_vec(), None),
+            ] {
+                all.push(foreign(&mut raw, &sql, parameter).await);
+                if others && all.len() < 8 {
+                    other.query("SET timezone = 'Asia/Tokyo'; SET client_encoding = 'UTF8'").await;
+                }
+            }
+            all
+        };
+        let expected = script(ORACLE.port(), false).await;
+        let found = script(NARROW.router().port(), true).await;
+        for (nth, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found, expected, "{encoding}, step {nth}");
+        }
+    }
+}

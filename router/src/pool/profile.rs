@@ -53,7 +53,7 @@ impl Profile {
 
     /// A copy with `name` set to this value, as a start-up packet or `set_config` gives it: unquoted, a list as a whole.
     pub fn with_plain(&self, name: &str, value: &str) -> Profile {
-        let text = if LISTS.contains(&name) { format!("{WHOLE}{value}") } else { quote::literal(value) };
+        let text = if LISTS.contains(&name) { format!("{WHOLE}{value}") } else { literal(value) };
         self.set(name, text)
     }
 
@@ -127,6 +127,28 @@ impl Profile {
     }
 }
 
+/// A value of this setting, quoted; one of a list of names as it is: the planner reads those.
+pub fn literal_of(name: &str, value: &str) -> String {
+    if LISTS.contains(&name) { quote::literal(value) } else { literal(value) }
+}
+
+/// A literal in ASCII, whatever client_encoding the backend has when it comes to it.
+pub fn literal(value: &str) -> String {
+    if value.is_ascii() {
+        return quote::literal(value);
+    }
+    let mut text = String::from("E'");
+    for c in value.chars() {
+        match c {
+            '\'' | '\\' => text.extend([c, c]),
+            c if c.is_ascii() => text.push(c),
+            c => text.push_str(&format!("\\U{:08X}", u32::from(c))),
+        }
+    }
+    text.push('\'');
+    text
+}
+
 fn is_role(name: &str) -> bool {
     name == "role" || name == "session_authorization"
 }
@@ -161,6 +183,18 @@ mod tests {
         assert_eq!(utc.sql_from(&both), "RESET ALL;SET timezone TO 'UTC';");
         assert_eq!(empty.with("role", "'bob'".into()).sql_from(&utc), "RESET ALL;SET ROLE 'bob';");
         assert_eq!(empty.sql_from(&empty.with("role", "'bob'".into())), "RESET ROLE;");
+    }
+
+    #[test]
+    fn a_value_is_ascii_and_a_list_is_kept_whole() {
+        let named = Profile::default().with_plain("application_name", "bü's");
+        assert_eq!(named.sql_from(&Profile::default()), r"SET application_name TO E'b\U000000FC''s';");
+        let path = Profile::default().with_plain("search_path", "a,\"B\"");
+        assert_eq!(
+            path.sql_from(&Profile::default()),
+            "SELECT pg_catalog.set_config('search_path', 'a,\"B\"', false);"
+        );
+        assert_eq!(path.get("search_path"), Some("a,\"B\""));
     }
 
     #[test]

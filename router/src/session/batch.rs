@@ -260,11 +260,7 @@ impl Session {
 
     async fn on_parse(&mut self, body: &[u8]) -> Result<(), Fault> {
         let parse = Parse::parse(body).map_err(violation)?;
-        let Ok(text) = std::str::from_utf8(parse.sql) else {
-            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
-                .hint("Set client_encoding to UTF8.")
-                .into());
-        };
+        let text = &*String::from_utf8_lossy(parse.sql);
         self.send_pending().await?;
         if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
             let name = String::from_utf8_lossy(parse.name);
@@ -278,7 +274,17 @@ impl Session {
         lex(text.as_bytes(), &mut lexed);
         let types: Box<[u32]> = parse.types.iter().collect();
         let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
-        let prepared = Arc::new(Prepared::new(text, Declared::Types(types), lexed, schema));
+        let mut prepared = Prepared::new(text, Declared::Types(types), lexed, schema);
+        if self.is_foreign(text) {
+            prepared = prepared.foreign(parse.sql);
+            if prepared.verb.is_some() {
+                return Err(Report::new(catalogue::UNSUPPORTED)
+                    .detail("a statement about the session in another encoding than UTF8")
+                    .hint("Set client_encoding to UTF8.")
+                    .into());
+            }
+        }
+        let prepared = Arc::new(prepared);
         self.statements.insert(parse.name.into(), prepared.clone());
         self.batch.fresh.push(parse.name.into());
         self.batch.pending = Some((parse.name.into(), prepared));
@@ -384,7 +390,7 @@ impl Session {
         let Some(segment) = &mut self.batch.segment else { return Ok(()) };
         match prepared.id {
             None => {
-                build::parse(&mut segment.out, "", prepared.text.as_bytes(), prepared.types());
+                build::parse(&mut segment.out, "", prepared.bytes(), prepared.types());
                 segment.script.push_back(Expect::Parse { id: None, hidden });
                 segment.unnamed = Some(prepared.clone());
             }
@@ -405,7 +411,7 @@ impl Session {
                         // After an error a Close is not read, so the name may be taken there.
                         build::close(&mut segment.out, b'S', id.name());
                         segment.script.push_back(Expect::Close { hidden: true });
-                        build::parse(&mut segment.out, id.name(), prepared.text.as_bytes(), types);
+                        build::parse(&mut segment.out, id.name(), prepared.bytes(), types);
                     }
                     Declared::Text(_) => {
                         segment.held.conn().statements.remove(id);
@@ -797,7 +803,7 @@ impl Session {
     async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
         let mut out = BytesMut::new();
-        build::parse(&mut out, "", portal.prepared.text.as_bytes(), portal.prepared.types());
+        build::parse(&mut out, "", portal.prepared.bytes(), portal.prepared.types());
         build::bind_raw(&mut out, "", "", &portal.rest);
         build::describe(&mut out, b'P', "");
         build::sync(&mut out);

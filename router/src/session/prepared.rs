@@ -37,6 +37,8 @@ pub struct Prepared {
     pub text: Arc<str>,
     /// Types of its parameters as declared.
     pub declared: Declared,
+    /// Its bytes on the wire, where they are not the text's.
+    pub wire: Option<Box<[u8]>>,
     /// Its fingerprint.
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
@@ -62,6 +64,7 @@ impl Prepared {
         Self {
             id,
             text: text.into(),
+            wire: None,
             declared,
             lexed,
             verb,
@@ -70,6 +73,18 @@ impl Prepared {
             needs: Vec::new(),
             plan: Mutex::new(None),
         }
+    }
+
+    /// A statement whose bytes are not the text's, or not in UTF-8: no other client shares it.
+    pub fn foreign(mut self, wire: &[u8]) -> Self {
+        self.id = self.id.map(|_| StatementId(NEXT.fetch_add(1, Ordering::Relaxed)));
+        self.wire = (*self.text.as_bytes() != *wire).then(|| wire.into());
+        self
+    }
+
+    /// Its bytes on the wire.
+    pub fn bytes(&self) -> &[u8] {
+        self.wire.as_deref().unwrap_or(self.text.as_bytes())
     }
 
     /// Its plan, if it was made for this version and search path.

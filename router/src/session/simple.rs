@@ -15,12 +15,12 @@ use crate::{
     route::bind::{Parameters, Values},
     sql::{
         fingerprint::{Lexed, lex},
-        verb,
+        verb::{self, Verb},
     },
     txn::{Reach, Txn},
 };
 use bytes::BytesMut;
-use pgring_config::{ids::ShardIndex, topology::Topology};
+use pgring_config::ids::ShardIndex;
 use pgring_protocol::message::{build, query};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -112,9 +112,12 @@ impl Session {
     async fn query(&mut self, frame: &BytesMut, lexed: &mut Lexed, started: Instant) -> Result<Done, Fault> {
         let bytes = frame.get(5..).unwrap_or(&[]);
         let text = query::query_text(bytes).map_err(|e| Report::with(catalogue::PROTOCOL, e.to_string()))?;
-        let Ok(text) = std::str::from_utf8(text) else { return self.unreadable(frame).await };
+        let text = &*String::from_utf8_lossy(text);
         lex(text.as_bytes(), lexed);
         self.wait_while_paused().await;
+        if lexed.statements.len() > 1 && self.settings.has_escapes() && text.contains('\\') {
+            return self.unread(frame, text, lexed).await;
+        }
         match lexed.statements.len() {
             0 => {
                 build::empty_query_response(&mut self.client.out);
@@ -128,19 +131,33 @@ impl Session {
         }
     }
 
-    /// Bytes that are no UTF-8: only a server can judge them, and only where nothing is sharded.
-    async fn unreadable(&mut self, frame: &BytesMut) -> Result<Done, Fault> {
-        let snapshot = self.database.snapshot().clone();
-        if !snapshot.topology.tables.is_empty() {
-            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
-                .sqlstate("0A000")
-                .hint("Set client_encoding to UTF8.")
-                .into());
+    /// A message whose strings the lexer may have read otherwise than the server: it goes whole, where nothing in it
+    /// is sharded.
+    async fn unread(&mut self, frame: &BytesMut, text: &str, lexed: &mut Lexed) -> Result<Done, Fault> {
+        let plan = self.plan(text, lexed);
+        if let PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) = &plan.kind {
+            return Err(Self::refused(refusal).into());
         }
+        let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
         self.admit(&[shard], Reach::Write)?;
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| Done::Ready)
+    }
+
+    /// A statement about the session that holds text in another encoding than UTF8.
+    async fn foreign_verb(&mut self, verb: Verb, text: &str, frame: &[u8]) -> Result<Done, Fault> {
+        match verb {
+            Verb::Set { .. } => {
+                self.pin("a setting in another encoding than UTF8");
+                self.anywhere(text, Some(frame), Reach::Nothing).await
+            }
+            Verb::Declare { .. } => self.verb(verb, text, Some(frame)).await,
+            _ => Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("a statement about the session in another encoding than UTF8")
+                .hint("Set client_encoding to UTF8.")
+                .into()),
+        }
     }
 
     async fn statement(
@@ -153,7 +170,10 @@ impl Session {
         let span = lexed.statements.first().map_or(0..text.len(), |span| span.start as usize..span.end as usize);
         let inner = text.get(span).unwrap_or(text);
         if let Some(verb) = verb::recognise(inner) {
-            return self.verb(verb, inner, frame).await;
+            return match frame {
+                Some(frame) if self.is_foreign(inner) => self.foreign_verb(verb, inner, frame).await,
+                _ => self.verb(verb, inner, frame).await,
+            };
         }
         let plan = self.plan(text, lexed);
         let statement = Statement { text, lexed, frame };
@@ -166,6 +186,12 @@ impl Session {
     async fn several(&mut self, text: &str, lexed: &Lexed, frame: &BytesMut, started: Instant) -> Result<Done, Fault> {
         if let Some(done) = self.all_at_once(text, lexed, frame).await? {
             return Ok(done);
+        }
+        if self.is_foreign(text) {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("several statements with one about the session, in another encoding than UTF8")
+                .hint("Send them one by one.")
+                .into());
         }
         let mut implicit = false;
         let mut tag = None;
@@ -258,15 +284,14 @@ impl Session {
         let path = self.search_path();
         let snapshot = self.database.snapshot().clone();
         let context = cache::Context { plans: snapshot.plans, path: path.id };
-        if !self.settings.standard_strings() && (text.contains('\\') || !text.is_ascii()) {
-            return Arc::new(unread(&snapshot.topology));
-        }
-        let shared = lexed.certain && self.temp_tables.is_empty();
+        let escapes = self.settings.has_escapes() && text.contains('\\');
+        let foreign = self.is_foreign(text);
+        let shared = lexed.certain && self.temp_tables.is_empty() && !escapes && !foreign;
         if shared && let Some(plan) = cache::get(text.as_bytes(), lexed, context) {
             return plan;
         }
         let began = Instant::now();
-        let plan = Arc::new(planner::build(&Input {
+        let input = Input {
             text,
             lexed,
             schema: &snapshot.schema,
@@ -274,13 +299,23 @@ impl Session {
             search_path: &path.schemas,
             temp_tables: &self.temp_tables,
             rules: self.rules(),
-        }));
+        };
+        let plan = Arc::new(match (escapes, foreign) {
+            (true, _) => planner::unread(&input, "standard_conforming_strings is off"),
+            (_, true) => planner::in_another_encoding(&input),
+            _ => planner::build(&input),
+        });
         metrics::PARSES.increment(1);
         metrics::ROUTE_SECONDS.record(began.elapsed().as_secs_f64());
         if shared {
             cache::put(text.as_bytes(), lexed, context, &plan);
         }
         plan
+    }
+
+    /// The text is not UTF-8, or stands for other characters than it seems to.
+    pub(super) fn is_foreign(&self, text: &str) -> bool {
+        !text.is_ascii() && (self.settings.foreign_encoding() || text.contains('\u{FFFD}'))
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -446,19 +481,6 @@ impl Session {
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| ())
     }
-}
-
-/// The plan of a statement whose strings the lexer would read otherwise than the server.
-fn unread(topology: &Topology) -> Plan {
-    let mut plan = Plan::local();
-    if !topology.tables.is_empty() {
-        plan.kind = PlanKind::Refuse(Refusal {
-            reason: catalogue::NOT_UNDERSTOOD,
-            what: "standard_conforming_strings is off, or client_encoding is not UTF8".into(),
-            hint: "Turn standard_conforming_strings on and use UTF8.".into(),
-        });
-    }
-    plan
 }
 
 /// Where a statement runs.

@@ -474,7 +474,7 @@ impl Session {
         let conn = held.conn();
         let gone = conn.statements.add(id);
         let made = match opened {
-            Ok(()) => conn.prepare(id, gone, prepared.text.as_bytes(), prepared.types()).await,
+            Ok(()) => conn.prepare(id, gone, prepared.bytes(), prepared.types()).await,
             Err(error) => Err(error),
         };
         match made {
