@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use pgring_integration_tests::client::{Frame, Raw, bind_text};
 use pgring_integration_tests::faults::eventually;
 use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
-use pgring_integration_tests::{Cluster, shards};
+use pgring_integration_tests::{Cluster, Router, shards};
 use pgring_local_postgres::Server;
 use postgres_protocol::message::frontend;
 
@@ -175,7 +175,8 @@ scripts! {
         "SET ROLE nobody_here", LOOK, "BEGIN", "SET ROLE pg_monitor", LOOK, "ROLLBACK", LOOK, "BEGIN", "SET LOCAL ROLE pg_monitor", LOOK, "COMMIT", LOOK, "SET role TO pg_monitor", LOOK, "SET role TO DEFAULT", LOOK, "SET ROLE pg_monitor", "RESET ALL", LOOK, "DISCARD ALL", LOOK,
         "SET SESSION AUTHORIZATION pg_monitor", "RESET ALL", LOOK, "DISCARD ALL", LOOK, "BEGIN", "SET SESSION AUTHORIZATION pg_monitor", LOOK, "ROLLBACK", LOOK, "SHOW role", "SHOW session_authorization"];
     settings_by_call [], ["SELECT set_config('work_mem', '9MB', false)", LOOK, "SELECT pg_catalog.set_config('search_path', '', false)", LOOK, "SELECT set_config('timezone', 'Asia/Kolkata', false)", LOOK, "select set_config('a.b', 'c', true)", LOOK, "BEGIN", "SELECT set_config('a.b', 'local', true)", LOOK, "COMMIT", LOOK, "BEGIN", "SELECT set_config('work_mem', '1MB', false)", "ROLLBACK", LOOK,
-        "x:SELECT set_config('work_mem', '8MB', false)", LOOK, "parse s:SELECT set_config($1, $2, false)", "bind s:work_mem:6MB", LOOK, "bind s:DateStyle:German", LOOK, "bind s:work_mem:nonsense", LOOK, "SELECT set_config('work_mem', '3MB', false), set_config('timezone', 'utc', false) AS tz", LOOK, "SELECT set_config('work_mem', NULL, false)", LOOK, "SELECT set_config('nonsense', '1', false)", LOOK, "DISCARD ALL", LOOK, "SELECT set_config('search_path', 'a, b', false)", LOOK, "SELECT set_config('role', 'pg_monitor', false)", LOOK, "SELECT set_config('role', 'none', false)", LOOK, "SELECT set_config('a.b', '', false)", LOOK];
+        "x:SELECT set_config('work_mem', '8MB', false)", LOOK, "parse s:SELECT set_config($1, $2, false)", "bind s:work_mem:6MB", LOOK, "bind s:DateStyle:German", LOOK, "bind s:work_mem:nonsense", LOOK, "SELECT set_config('work_mem', '3MB', false), set_config('timezone', 'utc', false) AS tz", LOOK, "SELECT set_config('work_mem', NULL, false)", LOOK, "SELECT set_config('nonsense', '1', false)", LOOK, "DISCARD ALL", LOOK, "SELECT set_config('search_path', 'a, b', false)", LOOK, "SELECT set_config('role', 'pg_monitor', false)", LOOK, "SELECT set_config('role', 'none', false)", LOOK, "SELECT set_config('a.b', '', false)", LOOK,
+        "x:SELECT current_setting('work_mem') AS cur, set_config('work_mem', '2MB', false) AS new", LOOK, "SELECT 1; SELECT set_config('work_mem', '1MB', false)", LOOK, "SELECT set_config('work_mem', '5MB', false); SELECT 1/0", LOOK, "BEGIN", "SAVEPOINT a", "x:SELECT set_config('work_mem', '5MB', false)", "ROLLBACK TO a", "COMMIT", LOOK];
     discards [], ["SET work_mem = '9MB'", "PREPARE a AS SELECT 1", "DISCARD PLANS", "EXECUTE a", LOOK, "DISCARD SEQUENCES", "DISCARD TEMP", "DISCARD TEMPORARY", LOOK, "DISCARD ALL", LOOK, "EXECUTE a", "x:DISCARD ALL", "BEGIN", "DISCARD ALL", "ROLLBACK", "DISCARD nonsense", "SELECT 1; DISCARD ALL"];
     extended_utilities [], ["x:SET work_mem = '9MB'", LOOK, "x:RESET work_mem", LOOK, "x:BEGIN", "x:SET LOCAL work_mem = '9MB'", LOOK, "x:COMMIT", LOOK, "x:SHOW work_mem", "x:SHOW TIME ZONE", "x:SET timezone = 'Asia/Kolkata'", "x:SELECT 1", "x:SAVEPOINT a", "x:BEGIN", "x:SAVEPOINT a", "x:ROLLBACK TO a", "x:RELEASE a", "x:ROLLBACK", "x:", "x:DISCARD ALL", LOOK, "x:SET nonsense = 1", "parse s:SET work_mem = '8MB'", "bind s", LOOK, "close s", "parse b:BEGIN", "bind b", "parse c:COMMIT", "bind c", "bind b", "bind c", "x:SET ROLE pg_monitor", LOOK, "x:SET SESSION AUTHORIZATION DEFAULT", LOOK, "x:DEALLOCATE ALL", "bind b"];
     startup_options [("options", "-c work_mem=9MB --a.b=c\\ d -c search_path=x,\\\"Y\\\" -c default_transaction_isolation=repeatable\\ read"), ("application_name", "mine"), ("TimeZone", "america/chicago"), ("DateStyle", "sql, dmy"), ("client_encoding", "utf-8"), ("statement_timeout", "5min"), ("lock_timeout", "60000"), ("extra_float_digits", "2"), ("idle_in_transaction_session_timeout", "7min")],
@@ -341,15 +342,31 @@ async fn a_session_that_sleeps_is_cancelled_by_its_id() {
     assert_eq!(answer[1..], ["E ERROR 57014 canceling statement due to user request", "Z I"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_only_idle_backends_hold_can_be_dropped() {
-    let section = "[[databases]]\nname = \"second\"\n  [[databases.shards]]\n  name = \"t0\"";
-    let first = Cluster::start(shards(1)).await;
-    let _ = section;
-    let mut raw = first.raw().await;
+    let servers = start_servers(1, &test_options());
+    let router = Router::start(&[], |port, http| {
+        format!(
+            "[general]\nlisten = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:{http}\"\n\n[[users]]\nname = \"postgres\"\n\
+             password = \"postgres\"\n\n[[databases]]\nname = \"*\"\nconnection = \"{}\"\n",
+            servers[0].connection_string(DATABASE)
+        )
+    });
+    let mut raw = log_in(router.port(), &[]).await;
     assert_eq!(step(&mut raw, "CREATE DATABASE goes").await, ["C CREATE DATABASE", "Z I"]);
-    assert_eq!(step(&mut raw, "ALTER DATABASE goes RENAME TO gone").await, ["C ALTER DATABASE", "Z I"]);
-    assert_eq!(step(&mut raw, "DROP DATABASE gone").await, ["C DROP DATABASE", "Z I"]);
+    for (name, end, tag) in [
+        ("goes", "ALTER DATABASE goes RENAME TO gone", "C ALTER DATABASE"),
+        ("gone", "CREATE DATABASE copied TEMPLATE gone", "C CREATE DATABASE"),
+        ("gone", "DROP DATABASE gone", "C DROP DATABASE"),
+        ("copied", "x:DROP DATABASE IF EXISTS copied", "C DROP DATABASE"),
+    ] {
+        let mut inside = Raw::log_in(router.port(), "postgres", "postgres", name).await;
+        assert_eq!(value(&mut inside, "SELECT current_database()").await, name);
+        inside.query("PREPARE a AS SELECT 1").await;
+        assert_eq!(value(&mut inside, "SELECT name FROM pg_prepared_statements").await, "a");
+        let answer = step(&mut raw, end).await;
+        assert!(answer.contains(&tag.to_owned()), "{end}: {answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -453,5 +470,59 @@ async fn text_in_other_encodings_passes_byte_for_byte() {
         for (nth, (found, expected)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(found, expected, "{encoding}, step {nth}");
         }
+    }
+}
+
+/// How a log-in with these parameters ends: its settings, or its error.
+async fn log_in_with(port: u16, startup: &[(&str, &str)]) -> Vec<String> {
+    let mut raw = Raw::connect(port).await;
+    let mut parameters = vec![("user", "postgres"), ("database", DATABASE)];
+    parameters.extend_from_slice(startup);
+    raw.start_up(&parameters).await;
+    match raw.authenticate("postgres", "postgres").await {
+        Ok(()) => raw.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        Err(error) => vec![line(&error), format!("closed {}", raw.is_closed().await)],
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_is_judged_as_postgresql_judges_it() {
+    for startup in [
+        &[("nonsense", "1")][..],
+        &[("work_mem", "much")],
+        &[("timezone", "Nowhere/Town")],
+        &[("client_encoding", "KLINGON")],
+        &[("role", "nobody_here")],
+        &[("session_authorization", "postgres")],
+        &[("max_connections", "7")],
+        &[("wal_level", "minimal")],
+        &[("log_statement", "all")],
+        &[("datestyle", "iso, nonsense")],
+        &[("statement_timeout", "-5")],
+        &[("options", "-c nonsense=1")],
+        &[("options", "-c work_mem=much")],
+        &[("options", "-c work_mem")],
+        &[("options", "--work-mem=9MB -c TimeZone=Asia/Tokyo")],
+        &[("options", "-c some.thing=a\\ b\\\\c --some.other=x")],
+        &[("options", "-x")],
+        &[("options", "stray")],
+        &[("options", "")],
+        &[("options", "-c search_path=a\\,b"), ("datestyle", "German")],
+        &[("some.thing", "x"), ("application_name", "caf\u{e9}")],
+        &[
+            ("IntervalStyle", "iso_8601"),
+            ("standard_conforming_strings", "off"),
+            ("default_transaction_read_only", "on"),
+        ],
+        &[("client_encoding", "latin1")],
+        &[("client_encoding", "sql_ascii")],
+        &[("client_encoding", "'utf-8'")],
+        &[("replication", "false")],
+        &[("client_min_messages", "debug5")],
+        &[("geqo", "off"), ("extra_float_digits", "3"), ("TimeZone", "posix/Asia/Tokyo")],
+    ] {
+        let expected = log_in_with(ORACLE.port(), startup).await;
+        let found = log_in_with(NARROW.router().port(), startup).await;
+        assert_eq!(found, expected, "{startup:?}");
     }
 }

@@ -97,6 +97,8 @@ pub struct SessionEffect {
     pub advances: bool,
     /// It asks for the value that a sequence gave this session (`currval`, `lastval`).
     pub asks_sequence: bool,
+    /// It reads the view of prepared statements.
+    pub looks_at_statements: bool,
     /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
     pub frees: bool,
 }

@@ -213,6 +213,8 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
     }
     let calls = |names: &[&str]| analysis.calls.iter().any(|called| names.contains(&&*called.call.name.name));
     let inserts = || tokens.lexemes.iter().any(|lexeme| lexeme.is("insert"));
+    let view = "pg_prepared_statements";
+    effect.looks_at_statements = tokens.lexemes.iter().any(|lexeme| lexeme.identifier() == Some(view));
     effect.advances = calls(&["nextval"]) || (analysis.writes && inserts());
     effect.asks_sequence = calls(&["currval", "lastval"]) && !calls(&["nextval", "setval"]);
     if !sets.is_empty() {

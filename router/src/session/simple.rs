@@ -1,7 +1,7 @@
 //! Simple: the simple query protocol. One statement is planned and runs; several run one after the other in
 //! PostgreSQL's implicit transaction.
 
-use super::{End, Fault, Session, hold::Held, stand_in::looks_at_statements};
+use super::{End, Fault, Session, hold::Held};
 use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
@@ -262,7 +262,7 @@ impl Session {
             {
                 return Ok(None);
             }
-            if plan.session.asks_sequence {
+            if plan.session.asks_sequence || plan.session.looks_at_statements {
                 return Ok(None);
             }
             pins.push(plan.session.clone());
@@ -395,7 +395,7 @@ impl Session {
         if plan.session.asks_sequence {
             self.own_sequences(&mut held).await?;
         }
-        if matches!(plan.kind, PlanKind::Catalog) && looks_at_statements(statement.text) {
+        if plan.session.looks_at_statements {
             return self.look_at_statements(held, statement.text, route).await;
         }
         let assigned = self.assign(&plan.session.sets, &statement.values(self.settings.utf8()), &mut held);
