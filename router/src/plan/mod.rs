@@ -99,6 +99,8 @@ pub struct SessionEffect {
     pub asks_sequence: bool,
     /// It reads the view of prepared statements.
     pub looks_at_statements: bool,
+    /// It explains an EXECUTE.
+    pub executes: bool,
     /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
     pub frees: bool,
 }

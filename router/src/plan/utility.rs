@@ -89,6 +89,11 @@ fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
         };
         return plan(PlanKind::ExplainRoute { analyze, statement_at }, !analyze);
     }
+    if is(at, "execute") {
+        let mut plan = plan(PlanKind::Local, !analyze);
+        plan.session.executes = true;
+        return plan;
+    }
     if !["select", "with", "insert", "update", "delete", "values", "table"].iter().any(|word| is(at, word))
         && !start.is_symbol("(")
     {

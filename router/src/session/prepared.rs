@@ -43,6 +43,8 @@ pub struct Prepared {
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
     pub verb: Option<Verb>,
+    /// It is an EXPLAIN.
+    pub explains: bool,
     /// It may read the view of prepared statements.
     pub looks_at_statements: bool,
     /// The PREPARE that made it, if it was SQL.
@@ -68,6 +70,7 @@ impl Prepared {
             declared,
             lexed,
             verb,
+            explains: verb::first_word(text) == "EXPLAIN",
             looks_at_statements: looks_at_statements(text),
             sql: None,
             needs: Vec::new(),

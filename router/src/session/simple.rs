@@ -380,6 +380,9 @@ impl Session {
         };
         let (shard, reach, apart) = target;
         let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
+        if plan.session.executes {
+            return self.explain_execute(statement.text).await.map(|done| (done, route));
+        }
         if apart {
             let held = self.hold_apart(&snapshot, shard).await?;
             let answer = self.relay_simple(held, &statement.message(), reach, false).await?;
@@ -396,7 +399,7 @@ impl Session {
             self.own_sequences(&mut held).await?;
         }
         if plan.session.looks_at_statements {
-            return self.look_at_statements(held, statement.text, route).await;
+            return self.look_at_statements(held, statement.text).await.map(|done| (done, route));
         }
         let assigned = self.assign(&plan.session.sets, &statement.values(self.settings.utf8()), &mut held);
         let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
@@ -410,29 +413,6 @@ impl Session {
             self.note_temps(&plan.session.creates_temp);
         }
         Ok((if statement.frame.is_some() { Done::Ready } else { Done::Open }, route))
-    }
-
-    /// A query over the view of prepared statements.
-    async fn look_at_statements(
-        &mut self,
-        mut held: Held,
-        text: &str,
-        route: RouteKind,
-    ) -> Result<(Done, RouteKind), Fault> {
-        let instead = match self.simple_stand_in(&mut held, text).await {
-            Ok(instead) => instead,
-            Err(fault) => {
-                if let Fault::Told = fault {
-                    let status = if self.txn.is_some() { b'E' } else { b'I' };
-                    self.let_go(held, status, Reach::Nothing);
-                }
-                return Err(fault);
-            }
-        };
-        let mut message = BytesMut::new();
-        build::query(&mut message, instead.as_bytes());
-        let answer = self.relay_simple(held, &message, Reach::Nothing, false).await?;
-        if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) }
     }
 
     /// Takes note of temporary tables that are made.

@@ -5,13 +5,19 @@ use super::{
     Fault, Session,
     hold::Held,
     prepared::{Declared, Prepared},
+    simple::Done,
 };
-use crate::sql::{
-    fingerprint::{Lexed, lex},
-    verb::{Verb, first_word},
-    words::Words,
+use crate::{
+    error::{Report, catalogue},
+    sql::{
+        fingerprint::{Lexed, lex},
+        verb::{Verb, first_word, recognise},
+        words::Words,
+    },
+    txn::Reach,
 };
-use pgring_protocol::quote;
+use bytes::BytesMut;
+use pgring_protocol::{message::build, quote};
 use std::sync::Arc;
 
 /// The view in which a session sees its prepared statements.
@@ -31,6 +37,12 @@ impl Session {
                 let executed = self.statements.get(name.as_bytes())?;
                 let arguments = prepared.text.get(start + open..).unwrap_or_default();
                 (format!("EXECUTE {}{arguments}", executed.id?.name()), vec![executed.clone()])
+            }
+            None if prepared.explains => {
+                let (at, name, open) = explained(&prepared.text)?;
+                let executed = self.statements.get(name.as_bytes())?;
+                let (before, rest) = (prepared.text.get(..at)?, prepared.text.get(at + open..)?);
+                (format!("{before}EXECUTE {}{rest}", executed.id?.name()), vec![executed.clone()])
             }
             None if prepared.looks_at_statements => self.own_statements(&prepared.text),
             _ => return None,
@@ -69,14 +81,66 @@ impl Session {
         (with(&view, text), needs)
     }
 
-    /// The message for a backend to which the statements were brought that it needs; None: the statement itself.
-    pub(super) async fn simple_stand_in(&mut self, held: &mut Held, text: &str) -> Result<String, Fault> {
+    /// EXPLAIN EXECUTE by the simple protocol.
+    pub(super) async fn explain_execute(&mut self, text: &str) -> Result<Done, Fault> {
+        let unread = || Report::new(catalogue::UNSUPPORTED).detail("EXPLAIN EXECUTE in this form");
+        let (at, _, _) = explained(text).ok_or_else(unread)?;
+        let inner = text.get(at..).unwrap_or_default().trim_end().trim_end_matches(';');
+        let Some(Verb::Execute { name, arguments, open }) = recognise(inner) else { return Err(unread().into()) };
+        let snapshot = self.database.snapshot().clone();
+        let executed = self.execution(inner, &name, &arguments, &snapshot)?;
+        self.admit(&[executed.shard], executed.reach)?;
+        let held = self.hold(&snapshot, executed.shard).await?;
+        let held = self.prepare_or_let_go(held, &executed.prepared).await?;
+        let id = executed.prepared.id.map(|id| id.name()).unwrap_or_default();
+        let (before, rest) = (text.get(..at).unwrap_or_default(), inner.get(open..).unwrap_or_default());
+        let mut message = BytesMut::new();
+        build::query(&mut message, format!("{before}EXECUTE {id}{rest}").as_bytes());
+        let answer = self.relay_simple(held, &message, executed.reach, false).await?;
+        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
+    }
+
+    /// Prepares a statement on a backend, unless it is there; if it cannot be, the backend is let go.
+    pub(super) async fn prepare_or_let_go(&mut self, mut held: Held, prepared: &Prepared) -> Result<Held, Fault> {
+        match self.prepare_there(&mut held, prepared).await {
+            Ok(()) => Ok(held),
+            Err(fault) => {
+                if let Fault::Told = fault {
+                    let status = if self.txn.is_some() { b'E' } else { b'I' };
+                    self.let_go(held, status, Reach::Nothing);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// A query over the view of prepared statements, by the simple protocol.
+    pub(super) async fn look_at_statements(&mut self, mut held: Held, text: &str) -> Result<Done, Fault> {
         let (instead, needs) = self.own_statements(text);
         for prepared in needs {
-            self.prepare_there(held, &prepared).await?;
+            held = self.prepare_or_let_go(held, &prepared).await?;
         }
-        Ok(instead)
+        let mut message = BytesMut::new();
+        build::query(&mut message, instead.as_bytes());
+        let answer = self.relay_simple(held, &message, Reach::Nothing, false).await?;
+        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
     }
+}
+
+/// Where the EXECUTE of an EXPLAIN begins; its name, and where (from there) its arguments do.
+fn explained(text: &str) -> Option<(usize, String, usize)> {
+    let mut words = Words::new(text);
+    while !words.is_finished() {
+        let at = words.start();
+        if words.word("execute") {
+            let Verb::Execute { name, open, .. } = recognise(text.get(at..)?.trim_end().trim_end_matches(';'))? else {
+                return None;
+            };
+            return Some((at, name, open));
+        }
+        words.advance();
+    }
+    None
 }
 
 /// A query with one more common table expression before all others. The system's view is meant where it is named so.

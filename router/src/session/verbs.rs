@@ -394,15 +394,9 @@ impl Session {
         let Executed { prepared, arguments, plan, shard, reach } = &execution;
         let (shard, reach) = (*shard, *reach);
         self.admit(&[shard], reach)?;
-        let mut held = self.hold(&snapshot, shard).await?;
+        let held = self.hold(&snapshot, shard).await?;
         let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
-        if let Err(fault) = self.prepare_there(&mut held, prepared).await {
-            if let Fault::Told = fault {
-                let status = if self.txn.is_some() { b'E' } else { b'I' };
-                self.let_go(held, status, Reach::Nothing);
-            }
-            return Err(fault);
-        }
+        let mut held = self.prepare_or_let_go(held, prepared).await?;
         self.pin_for(&plan.session);
         if plan.session.asks_sequence {
             self.own_sequences(&mut held).await?;
