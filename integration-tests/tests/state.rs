@@ -53,7 +53,7 @@ fn lines(frames: &[Frame]) -> Vec<String> {
     frames.iter().map(line).collect()
 }
 
-/// One step: SQL by the simple protocol; `x:` by the extended one with unnamed statement; `parse name:sql`, `bind
+/// One step: SQL by the simple protocol; `pipe:` several statements up to one Sync; `x:` by the extended one with unnamed statement; `parse name:sql`, `bind
 /// name[:parameter]` and `close name` with a named one.
 async fn step(raw: &mut Raw, step: &str) -> Vec<String> {
     let mut out = BytesMut::new();
@@ -63,6 +63,12 @@ async fn step(raw: &mut Raw, step: &str) -> Vec<String> {
         bind_text("", "", &[], false, &mut out);
         frontend::describe(b'P', "", &mut out).unwrap();
         frontend::execute("", 0, &mut out).unwrap();
+    } else if let Some(all) = step.strip_prefix("pipe:") {
+        for sql in all.split(";;") {
+            frontend::parse("", sql, [], &mut out).unwrap();
+            bind_text("", "", &[], false, &mut out);
+            frontend::execute("", 0, &mut out).unwrap();
+        }
     } else if let Some((name, sql)) = step.strip_prefix("parse ").and_then(|rest| rest.split_once(':')) {
         frontend::parse(name, sql, [], &mut out).unwrap();
         frontend::describe(b'S', name, &mut out).unwrap();
@@ -159,6 +165,12 @@ macro_rules! scripts {
 }
 
 scripts! {
+    pipelines [], ["pipe:SET work_mem = '9MB';;SELECT 1;;SHOW work_mem", LOOK, "pipe:SET work_mem = '8MB';;SELECT 1/0;;SHOW work_mem", LOOK,
+        "pipe:SELECT 1/0;;SET work_mem = '7MB'", LOOK, "pipe:SELECT set_config('work_mem', '6MB', false);;SELECT current_setting('work_mem');;SELECT nonsense", LOOK,
+        "pipe:SELECT set_config('work_mem', '6MB', false);;SELECT current_setting('work_mem')", LOOK, "pipe:BEGIN;;SET work_mem = '5MB';;COMMIT;;SELECT current_setting('work_mem')", LOOK,
+        "pipe:BEGIN;;SET work_mem = '3MB';;SELECT 1/0;;COMMIT", "ROLLBACK", LOOK, "pipe:RESET work_mem;;SHOW work_mem", "pipe:BEGIN;;SET LOCAL a.b = 'c';;SELECT current_setting('a.b');;COMMIT", LOOK,
+        "pipe:PREPARE a AS SELECT 1;;EXECUTE a;;EXECUTE a;;DEALLOCATE a;;SELECT 2", "pipe:PREPARE a AS SELECT 1;;SELECT name FROM pg_prepared_statements;;DEALLOCATE ALL;;EXECUTE a", "pipe:SELECT pg_backend_pid() > 0;;SELECT 1",
+        "pipe:DO $$ BEGIN PERFORM set_config('work_mem', '2MB', false); END $$;;SELECT current_setting('work_mem')", "DISCARD ALL"];
     plain_settings [], [LOOK, "SET work_mem = '9MB'", LOOK, "SET timezone TO 'Europe/Berlin'", LOOK, "SET TIME ZONE 3", LOOK,
         "SET TIME ZONE LOCAL", LOOK, "SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE", LOOK, "SET TIME ZONE DEFAULT", LOOK,
         "SET NAMES 'LATIN1'", LOOK, "SET NAMES DEFAULT", LOOK, "SET client_encoding = 'utf-8'", LOOK, "SET client_encoding = eucjp", LOOK, "RESET client_encoding", LOOK,
@@ -527,5 +539,79 @@ async fn a_log_in_is_judged_as_postgresql_judges_it() {
         let expected = log_in_with(ORACLE.port(), startup).await;
         let found = log_in_with(NARROW.router().port(), startup).await;
         assert_eq!(found, expected, "{startup:?}");
+    }
+}
+
+/// What sessions may do in any order; `:` stands before what only a session outside a transaction may.
+const MOVES: &[&str] = &[
+    "SET work_mem = '5MB'",
+    "SET work_mem = '6MB'",
+    "x:SET timezone = 'Asia/Tokyo'",
+    "SET timezone = 'Europe/Paris'",
+    "RESET timezone",
+    "SET LOCAL work_mem = '7MB'",
+    "SELECT set_config('a.b', 'one', false)",
+    "x:SELECT set_config('a.b', 'two', false)",
+    "SELECT set_config('work_mem', '8MB', true)",
+    "SET search_path = a, public",
+    "SELECT set_config('search_path', 'b,c', false)",
+    "RESET search_path",
+    "SET ROLE pg_monitor",
+    "RESET ROLE",
+    "SET datestyle = 'German'",
+    "SET a.b TO DEFAULT",
+    "DO $$ BEGIN PERFORM set_config('datestyle', 'SQL', false); END $$",
+    "pipe:SET work_mem = '9MB';;SELECT 1",
+    "pipe:SET work_mem = '10MB';;SELECT 1/0",
+    "SET work_mem = 'nonsense'",
+    "SELECT 1/0",
+    "PREPARE p AS SELECT 1 AS p",
+    "parse p:SELECT 2 AS p",
+    "EXECUTE p",
+    "x:EXECUTE p",
+    "bind p",
+    "DEALLOCATE p",
+    "close p",
+    "RESET ALL",
+    ":DISCARD ALL",
+    ":SET SESSION AUTHORIZATION DEFAULT",
+];
+
+#[tokio::test]
+async fn sessions_in_any_order_are_as_if_each_were_alone() {
+    use rand::{RngExt, SeedableRng};
+    let cluster = Cluster::start(shards(1).with("[pool]\nsize = 2\nqueue_timeout = \"3s\"")).await;
+    let mut random = rand::rngs::StdRng::seed_from_u64(4711);
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        let startup: &[(&str, &str)] =
+            if number % 2 == 0 { &[("TimeZone", "Asia/Dubai"), ("work_mem", "3MB")] } else { &[] };
+        let (oracle, router) = (log_in(ORACLE.port(), startup).await, log_in(cluster.router().port(), startup).await);
+        clients.push((oracle, router, b'I', Vec::new()));
+    }
+    let mut busy: Option<usize> = None;
+    for round in 0..1500 {
+        let at = random.random_range(0..clients.len());
+        let (oracle, router, status, history) = &mut clients[at];
+        let own = busy == Some(at);
+        let text = match random.random_range(0..10) {
+            0 if busy.is_none() => "BEGIN",
+            0 | 1 if own && *status == b'T' => ["SAVEPOINT s", "COMMIT"][random.random_range(0..2)],
+            0..=3 if own => ["ROLLBACK TO s", "ROLLBACK", "COMMIT"][random.random_range(0..3)],
+            4 | 5 => LOOK,
+            _ => MOVES[random.random_range(0..MOVES.len())],
+        };
+        if text.starts_with(':') && own {
+            continue;
+        }
+        let text = text.trim_start_matches(':');
+        history.push(text);
+        // Settings are told before the answer that needs them, at PostgreSQL at once.
+        let told = |answer: Vec<String>| answer.into_iter().filter(|line| !line.starts_with("S ")).collect::<Vec<_>>();
+        let (expected, found) = (step(oracle, text).await, step(router, text).await);
+        *status = if expected.last().unwrap() == "Z I" { b'I' } else { expected.last().unwrap().as_bytes()[2] };
+        let last = &history[history.len().saturating_sub(25)..];
+        assert_eq!(told(found), told(expected), "round {round}, client {at}: {last:#?}");
+        busy = if *status == b'I' { busy.filter(|other| *other != at) } else { Some(at) };
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Batch {
     /// Statements named since the last Sync.
     fresh: Vec<Box<[u8]>>,
     started: Option<Instant>,
+    /// The session's settings before the first statement since the last Sync that changed them.
+    settings: Option<Arc<Profile>>,
     /// The way of the batch's last execution.
     route: Option<RouteKind>,
 }
@@ -77,8 +79,6 @@ struct Segment {
     unnamed: Option<Arc<Prepared>>,
     /// Number of the session's temporary tables before it.
     temps: usize,
-    /// The session's settings before a statement in it changed them.
-    settings: Option<Arc<Profile>>,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +157,7 @@ impl Session {
             }
         };
         self.batch.fresh.clear();
+        self.batch.settings = None;
         if self.txn.is_none() {
             self.batch.portals.clear();
         }
@@ -228,11 +229,19 @@ impl Session {
             // Its Parse was not answered: for the client it is the one that failed.
             self.statements.remove(&name);
         }
+        self.restore_settings_of_batch();
         let fault = match self.close_segment().await {
             Ok(()) => fault,
             Err(earlier) => earlier,
         };
         self.fault(fault)
+    }
+
+    /// A batch that failed outside a transaction block is rolled back, what it set with it.
+    fn restore_settings_of_batch(&mut self) {
+        if let Some(before) = self.batch.settings.take().filter(|_| self.txn.is_none()) {
+            self.settings.current = before;
+        }
     }
 
     /// Ends a segment whose batch failed at pgring: its answers are passed on, its writes are not kept.
@@ -250,9 +259,6 @@ impl Session {
         // Without a Sync the server rolls its implicit transaction back when the connection goes.
         if let Some(segment) = self.batch.segment.take() {
             self.temp_tables.truncate(segment.temps);
-            if let Some(before) = segment.settings {
-                self.settings.current = before;
-            }
         }
         self.me.end_work();
         Ok(())
@@ -283,6 +289,16 @@ impl Session {
                     .hint("Set client_encoding to UTF8.")
                     .into());
             }
+        }
+        let ends = |verb: &Verb| {
+            use Verb::{Commit, PrepareTransaction, Rollback, RollbackTo};
+            matches!(verb, Commit { .. } | Rollback { .. } | RollbackTo(_) | PrepareTransaction(_))
+        };
+        if self.txn.as_ref().is_some_and(|txn| txn.failed)
+            && !prepared.lexed.statements.is_empty()
+            && !prepared.verb.as_ref().is_some_and(ends)
+        {
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
         }
         let prepared = Arc::new(prepared);
         self.statements.insert(parse.name.into(), prepared.clone());
@@ -371,7 +387,6 @@ impl Session {
             executed: false,
             unnamed: None,
             temps: self.temp_tables.len(),
-            settings: None,
         };
         if let Some(opening) = segment.held.opening.take() {
             build::query(&mut segment.out, opening.as_bytes());
@@ -579,6 +594,8 @@ impl Session {
                 }
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
+            // The server says that there is none.
+            Verb::Execute { name, .. } if !self.statements.contains_key(name.as_bytes()) => server(any),
             Verb::Execute { name, arguments, .. } => {
                 let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
                 let text = prepared.text.get(start..).unwrap_or_default();
@@ -877,7 +894,7 @@ impl Session {
         let Some(segment) = &mut self.batch.segment else { return Ok(()) };
         segment.held.expects = true;
         if let Some(changed) = changed {
-            segment.settings.get_or_insert_with(|| self.settings.current.clone());
+            self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
             segment.held.conn().profile = changed.clone();
             self.settings.current = changed;
         }
@@ -900,6 +917,9 @@ impl Session {
             let span = portal.prepared.lexed.statements.first().copied();
             let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
             let text = text.unwrap_or_default().to_owned();
+            if self.txn.is_none() {
+                self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
+            }
             return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
         }
         if portal.suspended {
@@ -1048,9 +1068,7 @@ impl Session {
                 let failed = answer.error.is_some();
                 if failed && self.txn.is_none() {
                     self.temp_tables.truncate(segment.temps);
-                    if let Some(before) = segment.settings {
-                        self.settings.current = before;
-                    }
+                    self.restore_settings_of_batch();
                 }
                 self.settle(segment.held, &answer, segment.reach).await;
                 if failed { Err(Fault::Told) } else { Ok(()) }
