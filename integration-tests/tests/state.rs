@@ -633,3 +633,74 @@ async fn in_any_order(port: u16, mut random: rand::rngs::StdRng) {
         busy = if *status == b'I' { busy.filter(|other| *other != at) } else { Some(at) };
     }
 }
+
+#[tokio::test]
+async fn settings_and_statements_follow_the_session_to_every_shard() {
+    let cluster = Cluster::start(shards(3).with("[pool]\nsize = 1\nqueue_timeout = \"5s\"")).await;
+    cluster.admin("SHARD TABLE spread BY (id)").await;
+    let mut one = cluster.raw().await;
+    let mut two = cluster.raw().await;
+    step(&mut one, "CREATE TABLE spread (id bigint PRIMARY KEY, note text)").await;
+    for id in 1..=12 {
+        step(&mut one, &format!("INSERT INTO spread VALUES ({id}, 'a')")).await;
+    }
+    let seen = |setting: &str, id: i32| format!("SELECT current_setting('{setting}') FROM spread WHERE id = {id}");
+    step(&mut one, "SELECT set_config('work_mem', '9MB', false)").await;
+    step(&mut two, "x:SET work_mem = '8MB'").await;
+    for id in 1..=12 {
+        assert_eq!(value(&mut one, &seen("work_mem", id)).await, "9MB");
+        assert_eq!(value(&mut two, &seen("work_mem", id)).await, "8MB");
+    }
+    for end in ["ROLLBACK", "COMMIT"] {
+        for id in 1..=12 {
+            step(&mut one, "BEGIN").await;
+            step(&mut one, &seen("work_mem", id)).await;
+            step(&mut one, "SELECT set_config('work_mem', '7MB', false)").await;
+            assert_eq!(value(&mut one, &seen("work_mem", id)).await, "7MB", "{end} {id}");
+            step(&mut one, end).await;
+            let after = if end == "COMMIT" { "7MB" } else { "9MB" };
+            assert_eq!(value(&mut one, &seen("work_mem", id)).await, after, "{end} {id}");
+            assert_eq!(value(&mut two, &seen("work_mem", id)).await, "8MB", "{end} {id}");
+            step(&mut one, "SET work_mem = '9MB'").await;
+        }
+    }
+    for text in ["SELECT set_config('app.tenant', 'local', true)", "x:SELECT set_config('app.tenant', 'local', true)"] {
+        for id in 1..=12 {
+            step(&mut one, "BEGIN").await;
+            step(&mut one, text).await;
+            assert_eq!(value(&mut one, &seen("app.tenant", id)).await, "local", "{text} {id}");
+            step(&mut one, "COMMIT").await;
+            let after = step(&mut one, &seen("app.tenant", id)).await;
+            assert!(!after.contains(&"D local".to_owned()), "{after:?}");
+        }
+    }
+    step(&mut one, "PREPARE by_key (bigint) AS SELECT note || id FROM spread WHERE id = $1").await;
+    step(&mut two, "parse by_key:SELECT 'mine' FROM spread WHERE id = $1").await;
+    for id in 1..=12 {
+        for text in [format!("EXECUTE by_key({id})"), format!("x:EXECUTE by_key('{id}')"), format!("bind by_key:{id}")]
+        {
+            assert_eq!(value(&mut one, &text).await, format!("a{id}"), "{text}");
+            assert_eq!(value(&mut two, &text).await, "mine", "{text}");
+        }
+    }
+    assert_eq!(value(&mut one, "SELECT name, from_sql FROM pg_prepared_statements").await, "by_key|t");
+    assert!(pins(&cluster).await.is_empty());
+}
+
+#[tokio::test]
+async fn text_in_another_encoding_does_not_reach_a_sharded_table() {
+    let cluster = Cluster::start(shards(2)).await;
+    cluster.admin("SHARD TABLE spread BY (id)").await;
+    let mut raw = cluster.raw().await;
+    step(&mut raw, "CREATE TABLE spread (id bigint PRIMARY KEY, note text)").await;
+    step(&mut raw, "SET client_encoding = 'LATIN1'").await;
+    for parameter in [None, Some(&b"\xFC"[..])] {
+        let tail = if parameter.is_some() { &b"' || $1)"[..] } else { b"')" };
+        let sql = [b"INSERT INTO spread VALUES (1, '\xFC", tail].concat();
+        let answer = foreign(&mut raw, &sql, parameter).await;
+        let error =
+            answer.iter().find(|(tag, _)| *tag == b'E').map(|(_, text)| String::from_utf8_lossy(text).into_owned());
+        assert!(error.unwrap().contains("0A000"));
+    }
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM spread").await, "0");
+}

@@ -58,7 +58,21 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         None => sharded(input, &analysis, scattered, reads_only),
     };
     plan.session = effect(input, &analysis, tokens, first);
+    if !plan.session.sets.is_empty() && analysis.calls.iter().all(|called| sets_or_reads(input, called)) {
+        // Each server gets the session's settings.
+        plan.kind = PlanKind::Anywhere;
+        plan.reads_only = true;
+    }
     plan
+}
+
+fn sets_or_reads(input: &Input<'_>, called: &Called<'_>) -> bool {
+    let sets = called.call.name.name == "set_config";
+    let class = class(input, &called.call.name);
+    sets || matches!(
+        class,
+        Class::Builtin(Builtin::Pure | Builtin::Stable) | Class::User(Volatility::Immutable | Volatility::Stable)
+    )
 }
 
 const HINT: &str = "Narrow the statement to one shard key, or split it up.";

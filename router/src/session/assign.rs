@@ -5,7 +5,10 @@
 use super::{Session, hold::Held};
 use crate::{
     plan::{SetCall, setting},
-    pool::{conn::ConnError, profile::Profile},
+    pool::{
+        conn::ConnError,
+        profile::{Profile, literal},
+    },
     route::bind::Values,
 };
 use pgring_config::ids::ShardIndex;
@@ -22,22 +25,34 @@ pub(super) struct Assigned {
     there: Arc<Profile>,
 }
 
+impl Assigned {
+    /// The session's settings before.
+    pub(super) fn session_before(self) -> Arc<Profile> {
+        self.session
+    }
+}
+
+/// What calls set.
+#[derive(Debug)]
+pub(super) struct Changed {
+    profile: Profile,
+    /// SQL that sets it for a transaction.
+    local: Vec<String>,
+}
+
 impl Session {
-    /// The session's settings after these calls; None: they stay as they are, or cannot be foretold, and then the
-    /// session keeps its backend.
-    pub(super) fn changed_by(&mut self, sets: &[SetCall], values: &Values<'_>) -> Option<Arc<Profile>> {
-        let mut changed = Profile::clone(&self.settings.current);
+    /// What these calls make of the session's settings. What cannot be foretold keeps the session on its backend.
+    pub(super) fn changed_by(&mut self, sets: &[SetCall], values: &Values<'_>) -> Changed {
+        let mut changed = Changed { profile: Profile::clone(&self.settings.current), local: Vec::new() };
         for call in sets {
-            match self.after_call(&changed, call, values) {
-                Ok(Some(profile)) => changed = profile,
-                Ok(None) => {}
-                Err(Unknown) => self.pin("set_config"),
+            if let Err(Unknown) = self.note_call(&mut changed, call, values) {
+                self.pin("set_config");
             }
         }
-        (changed != *self.settings.current).then(|| changed.intern())
+        changed
     }
 
-    fn after_call(&self, profile: &Profile, call: &SetCall, values: &Values<'_>) -> Result<Option<Profile>, Unknown> {
+    fn note_call(&self, changed: &mut Changed, call: &SetCall, values: &Values<'_>) -> Result<(), Unknown> {
         let local = match &call.local {
             Ok(local) => *local,
             Err(source) => {
@@ -46,35 +61,50 @@ impl Session {
             }
         };
         let Some(name) = values.text_of(&call.name).ok_or(Unknown)?.map(|name| name.to_ascii_lowercase()) else {
-            return Ok(None);
+            return Ok(());
         };
-        if local || name.starts_with("transaction_") {
-            return Ok(None);
-        }
         let value = match &call.value {
             Some(source) => values.text_of(source).ok_or(Unknown)?,
             None => None,
         };
+        let text = value.as_deref().map_or("NULL".to_owned(), literal);
         let startup = &self.settings.startup;
         match value {
-            Some(value) => Ok(Some(profile.with_plain(&name, &value))),
+            _ if local => {
+                changed.local.push(format!("SELECT pg_catalog.set_config({}, {text}, true)", literal(&name)));
+            }
+            _ if name.starts_with("transaction_") => {}
+            Some(value) => changed.profile = changed.profile.with_plain(&name, &value),
             // The server goes back to its own value at start-up, which is not this session's.
-            None if startup.get(&name).is_some() => Err(Unknown),
-            None => Ok(Some(profile.reset(&name, startup))),
+            None if startup.get(&name).is_some() => return Err(Unknown),
+            None => changed.profile = changed.profile.reset(&name, startup),
         }
+        Ok(())
     }
 
     /// Takes on what a statement's calls set, before it runs there.
-    pub(super) fn assign(&mut self, sets: &[SetCall], values: &Values<'_>, held: &mut Held) -> Option<Assigned> {
-        if sets.is_empty() {
+    pub(super) async fn assign(&mut self, changed: Changed, held: &mut Held) -> Option<Assigned> {
+        held.expects = true;
+        self.set_elsewhere(&changed.local).await;
+        if changed.profile == *self.settings.current {
             return None;
         }
-        held.expects = true;
-        let changed = self.changed_by(sets, values)?;
+        let profile = changed.profile.intern();
         Some(Assigned {
-            session: std::mem::replace(&mut self.settings.current, changed.clone()),
-            there: std::mem::replace(&mut held.conn().profile, changed),
+            session: std::mem::replace(&mut self.settings.current, profile.clone()),
+            there: std::mem::replace(&mut held.conn().profile, profile),
         })
+    }
+
+    /// What holds for the transaction holds on every shard of it, also on those that join.
+    async fn set_elsewhere(&mut self, local: &[String]) {
+        let Some(txn) = &mut self.txn else { return };
+        for text in local {
+            txn.prefix.push(text.clone());
+            for participant in &mut txn.participants {
+                participant.checkout.conn().housekeep(text).await.ok();
+            }
+        }
     }
 
     /// The statement failed: the settings are those before it.

@@ -867,13 +867,13 @@ impl Session {
         self.pin_for(&portal.plan.session);
         self.note_temps(&portal.plan.session.creates_temp);
         if !portal.plan.session.sets.is_empty() {
-            self.assign_bound(&portal)?;
+            self.assign_bound(&portal).await?;
         }
         self.make_room(0).await
     }
 
     /// Takes on what an execution sets by `set_config`.
-    fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
+    async fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
         if !portal.prepared.needs.is_empty() {
             // Its values are the arguments of an EXECUTE.
             self.pin("set_config");
@@ -891,13 +891,11 @@ impl Session {
             utf8: self.settings.utf8(),
         };
         let changed = self.changed_by(&portal.plan.session.sets, &values);
-        let Some(segment) = &mut self.batch.segment else { return Ok(()) };
-        segment.held.expects = true;
-        if let Some(changed) = changed {
-            self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
-            segment.held.conn().profile = changed.clone();
-            self.settings.current = changed;
+        let Some(mut segment) = self.batch.segment.take() else { return Ok(()) };
+        if let Some(assigned) = self.assign(changed, &mut segment.held).await {
+            self.batch.settings.get_or_insert(assigned.session_before());
         }
+        self.batch.segment = Some(segment);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     admin::{self, Caller},
-    cluster::{Client, Snapshot},
+    cluster::Snapshot,
     error::{Report, catalogue},
     execute::{
         explain::ExplainStep,
@@ -22,8 +22,8 @@ use crate::{
     merge::{Bounds, TextStyle},
     metrics::RouteKind,
     plan::{
-        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Signal,
-        Source, ddl::shard_rule,
+        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Source,
+        ddl::shard_rule,
     },
     pool::conn::{Conn, ConnError},
     route::{
@@ -124,38 +124,6 @@ impl Session {
             }
             _ => Ok(Target::Special),
         }
-    }
-
-    /// The client that a signal is meant for.
-    fn signalled(&self, signal: &Signal, values: &Values<'_>) -> Option<Arc<Client>> {
-        let id = values.number(&signal.id).flatten()?;
-        self.cluster.clients.get(i32::try_from(id).ok()?)
-    }
-
-    /// `pg_terminate_backend` and `pg_cancel_backend` of a client.
-    async fn signal(&mut self, signal: &Signal, values: &Values<'_>) -> Result<(), Fault> {
-        let Some(client) = self.signalled(signal, values) else { return Ok(()) };
-        if client.user != self.user.name && !self.user.admin {
-            let what = if signal.terminate { "terminated" } else { "canceled" };
-            return Err(Report::with(
-                catalogue::NOT_PERMITTED,
-                format!(
-                    "must be a member of the role whose {} is being {what} or member of pg_signal_backend",
-                    if signal.terminate { "process" } else { "query" }
-                ),
-            )
-            .into());
-        }
-        if signal.terminate {
-            if client.id == self.me.id {
-                return Err(Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal()))));
-            }
-            client.kill();
-        }
-        for (backend, passing) in client.with_working(|backend| (backend.clone(), backend.gate.enter())) {
-            backend.cancel(passing).await.ok();
-        }
-        Ok(())
     }
 
     /// The shard that `pgring.shard` names.
@@ -486,19 +454,6 @@ impl Session {
         }
         build::command_complete(&mut self.client.out, &tag);
         Ok(())
-    }
-
-    /// Lets go of what pgring itself keeps idle in a database that is to be dropped, renamed or copied.
-    async fn leave_databases(&mut self, text: &str) {
-        for name in databases_in(text) {
-            self.cluster.pools.leave(&name);
-            for database in self.cluster.databases() {
-                let there = database.snapshot().places.iter().any(|place| *place.database == *name);
-                if there {
-                    database.schema_reader.lock().await.take();
-                }
-            }
-        }
     }
 
     async fn ddl_on(
@@ -842,26 +797,6 @@ struct Planned {
 enum Rule {
     Shard(Box<str>),
     Reference,
-}
-
-/// The databases of DROP DATABASE, ALTER DATABASE and CREATE DATABASE … TEMPLATE.
-fn databases_in(text: &str) -> Vec<String> {
-    let mut words = crate::sql::words::Words::new(text);
-    let Some(verb) = words.one_of(&["drop", "alter", "create"]) else { return Vec::new() };
-    if !words.word("database") {
-        return Vec::new();
-    }
-    words.words(&["if", "exists"]);
-    let mut names: Vec<String> = words.name().into_iter().filter(|_| verb < 2).collect();
-    while verb == 2 && !words.is_finished() {
-        if words.word("template") {
-            words.symbol('=');
-            names.extend(words.name());
-        } else {
-            words.advance();
-        }
-    }
-    names
 }
 
 /// A name with or without its schema, folded and unquoted.

@@ -401,7 +401,12 @@ impl Session {
         if plan.session.looks_at_statements {
             return self.look_at_statements(held, statement.text).await.map(|done| (done, route));
         }
-        let assigned = self.assign(&plan.session.sets, &statement.values(self.settings.utf8()), &mut held);
+        let assigned = if plan.session.sets.is_empty() {
+            None
+        } else {
+            let changed = self.changed_by(&plan.session.sets, &statement.values(self.settings.utf8()));
+            self.assign(changed, &mut held).await
+        };
         let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
         if answer.error.is_some() {
             self.unassign(assigned, shard);
