@@ -270,6 +270,28 @@ async fn a_pin_ends_with_its_cause() {
     }
     step(&mut raw, "BEGIN; CREATE TEMP TABLE made (a int) ON COMMIT DROP; COMMIT").await;
     assert!(pins(&cluster).await.is_empty());
+    // What code leaves behind is looked for where its text may say so.
+    let body = "BEGIN CREATE TEMP TABLE IF NOT EXISTS made (a int); PERFORM set_config('work_mem', '7MB', false); END";
+    step(&mut raw, &format!("CREATE FUNCTION makes() RETURNS void LANGUAGE plpgsql AS $$ {body} $$")).await;
+    step(&mut raw, "CREATE FUNCTION makes_nothing() RETURNS int LANGUAGE sql AS $$ SELECT 1 /* temp */ $$").await;
+    for (make, reasons) in [
+        ("SELECT makes()", &["temporary table"][..]),
+        ("x:SELECT makes()", &["temporary table"]),
+        ("DO $$ BEGIN CREATE TEMP TABLE made (a int); END $$", &["temporary table"]),
+        ("SELECT makes_nothing()", &[]),
+        ("x:DO $$ BEGIN /* temp */ END $$", &[]),
+    ] {
+        step(&mut raw, make).await;
+        assert_eq!(pins(&cluster).await, reasons, "{make}");
+        if make.contains("makes()") {
+            step(&mut raw, "DROP TABLE pg_temp.made").await;
+            assert!(pins(&cluster).await.is_empty(), "{make}");
+            assert_eq!(value(&mut other, "SHOW work_mem").await, "4MB", "{make}");
+            assert_eq!(value(&mut raw, "SHOW work_mem").await, "7MB", "{make}");
+        }
+        step(&mut raw, "DISCARD ALL").await;
+        assert_eq!(value(&mut other, "SELECT count(*) FROM pg_class WHERE relname = 'made'").await, "0", "{make}");
+    }
     step(&mut raw, "CREATE TEMP TABLE nonsense (a nonsense)").await;
     assert!(pins(&cluster).await.is_empty());
     step(&mut raw, "CREATE TEMP TABLE made (a int)").await;

@@ -14,6 +14,7 @@ mod process;
 mod read;
 mod refuse;
 pub mod setting;
+mod traces;
 mod utility;
 mod write;
 
@@ -99,6 +100,8 @@ pub struct SessionEffect {
     pub asks_sequence: bool,
     /// It reads the view of prepared statements.
     pub looks_at_statements: bool,
+    /// It may change settings inside a function: afterwards they are read from the server.
+    pub adopts: bool,
     /// It explains an EXECUTE.
     pub executes: bool,
     /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).

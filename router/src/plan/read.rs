@@ -8,7 +8,7 @@ use super::{
     join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
-    setting, utility,
+    setting, traces, utility,
 };
 use crate::{
     error::catalogue,
@@ -227,6 +227,9 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
     }
     let calls = |names: &[&str]| analysis.calls.iter().any(|called| names.contains(&&*called.call.name.name));
     let inserts = || tokens.lexemes.iter().any(|lexeme| lexeme.is("insert"));
+    let user = |called: &&Called<'_>| matches!(class(input, &called.call.name), Class::User(_));
+    let functions = analysis.calls.iter().filter(user).map(|called| called.call.name.name.clone());
+    traces::note(input, functions.collect(), &mut effect);
     let view = "pg_prepared_statements";
     effect.looks_at_statements = tokens.lexemes.iter().any(|lexeme| lexeme.identifier() == Some(view));
     effect.advances = calls(&["nextval"]) || (analysis.writes && inserts());

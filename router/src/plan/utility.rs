@@ -9,6 +9,7 @@ use super::{
     names::{self, Meaning},
     predicate,
     refuse::{plan, refusal, refuse},
+    traces,
 };
 use crate::{
     error::catalogue,
@@ -54,7 +55,11 @@ fn over_tables(input: &Input<'_>, _tokens: &Tokens, verb: &str) -> Plan {
 /// DO and CALL: code sees its own server's rows only.
 fn code(input: &Input<'_>) -> Plan {
     match mentioned(input) {
-        (false, false) => plan(PlanKind::Local, false),
+        (false, false) => {
+            let mut plan = plan(PlanKind::Local, false);
+            traces::note(input, words(input.text), &mut plan.session);
+            plan
+        }
         _ => refuse(refusal(
             catalogue::UNSUPPORTED,
             "code that names a sharded or reference table",

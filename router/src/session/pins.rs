@@ -41,6 +41,7 @@ impl Session {
             self.pin(reason);
         }
         self.may_be_free |= effect.frees;
+        self.unexplained |= effect.adopts;
         if effect.advances && self.database.asks_sequences.load(Ordering::Relaxed) {
             self.keeps_sequence = true;
             self.pin(SEQUENCE);
