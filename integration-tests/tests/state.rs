@@ -15,7 +15,7 @@ use pgring_local_postgres::Server;
 use postgres_protocol::message::frontend;
 
 static NARROW: LazyLock<Cluster> =
-    LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"3s\"")));
+    LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1\nqueue_timeout = \"15s\"")));
 static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
 
 /// What a message says, in one line.

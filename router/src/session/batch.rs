@@ -5,7 +5,7 @@ use super::{
     End, Fault, Session,
     calls::Execution,
     hold::{self, Held},
-    prepared::{Declared, Prepared},
+    prepared::Prepared,
     simple::Target,
     verbs::text_field,
 };
@@ -280,7 +280,7 @@ impl Session {
         lex(text.as_bytes(), &mut lexed);
         let types: Box<[u32]> = parse.types.iter().collect();
         let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
-        let mut prepared = Prepared::new(text, Declared::Types(types), lexed, schema);
+        let mut prepared = Prepared::new(text, types, lexed, schema);
         if self.is_foreign(text) {
             prepared = prepared.foreign(parse.sql);
             if prepared.verb.is_some() {
@@ -421,21 +421,10 @@ impl Session {
                     build::close(&mut segment.out, b'S', gone.name());
                     segment.script.push_back(Expect::Close { hidden: true });
                 }
-                match &prepared.declared {
-                    Declared::Types(types) => {
-                        // After an error a Close is not read, so the name may be taken there.
-                        build::close(&mut segment.out, b'S', id.name());
-                        segment.script.push_back(Expect::Close { hidden: true });
-                        build::parse(&mut segment.out, id.name(), prepared.bytes(), types);
-                    }
-                    Declared::Text(_) => {
-                        segment.held.conn().statements.remove(id);
-                        return Err(Report::new(catalogue::UNSUPPORTED)
-                            .detail("a statement prepared by SQL and executed by the extended protocol")
-                            .hint("Use EXECUTE.")
-                            .into());
-                    }
-                }
+                // After an error a Close is not read, so the name may be taken there.
+                build::close(&mut segment.out, b'S', id.name());
+                segment.script.push_back(Expect::Close { hidden: true });
+                build::parse(&mut segment.out, id.name(), prepared.bytes(), prepared.types());
                 segment.script.push_back(Expect::Parse { id: Some(id), hidden });
             }
         }
@@ -805,7 +794,7 @@ impl Session {
             return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
         };
         Ok(Portal {
-            prepared: Arc::new(Prepared::new("", Declared::Text("".into()), Lexed::default(), None)),
+            prepared: Arc::new(Prepared::new("", Box::default(), Lexed::default(), None)),
             plan: Arc::new(Plan::local()),
             rest: Bytes::new(),
             place: Place::Server { shard, reach: Reach::Nothing, apart: false },

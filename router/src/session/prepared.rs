@@ -8,6 +8,7 @@ use crate::{
     sql::{
         fingerprint::Lexed,
         verb::{self, Verb},
+        words::skip_blanks,
     },
 };
 use pgring_config::key::KeyType;
@@ -19,15 +20,6 @@ use std::{
     },
 };
 
-/// How a statement is prepared on a backend.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Declared {
-    /// By Parse, with the types it declared.
-    Types(Box<[u32]>),
-    /// By SQL, with the text between the parentheses.
-    Text(Box<str>),
-}
-
 /// A prepared statement of a client.
 #[derive(Debug)]
 pub struct Prepared {
@@ -36,7 +28,7 @@ pub struct Prepared {
     /// Its text.
     pub text: Arc<str>,
     /// Types of its parameters as declared.
-    pub declared: Declared,
+    pub declared: Box<[u32]>,
     /// Its bytes on the wire, where they are not the text's.
     pub wire: Option<Box<[u8]>>,
     /// Its fingerprint.
@@ -57,7 +49,7 @@ pub struct Prepared {
 impl Prepared {
     /// A statement of a client; given the `schema`'s version it is shared by text, types and that version, so that a
     /// client which prepares after a change of schema never meets what was prepared before it.
-    pub fn new(text: &str, declared: Declared, lexed: Lexed, schema: Option<u64>) -> Self {
+    pub fn new(text: &str, declared: Box<[u32]>, lexed: Lexed, schema: Option<u64>) -> Self {
         let id = schema.map(|schema| number(text, &declared, schema));
         let verb = match lexed.statements.as_slice() {
             [one] => text.get(one.start as usize..one.end as usize).and_then(verb::recognise),
@@ -70,7 +62,7 @@ impl Prepared {
             declared,
             lexed,
             verb,
-            explains: verb::first_word(text) == "EXPLAIN",
+            explains: explains(text),
             looks_at_statements: looks_at_statements(text),
             sql: None,
             needs: Vec::new(),
@@ -119,22 +111,25 @@ impl Prepared {
 
     /// The types that a Parse declared.
     pub fn types(&self) -> &[u32] {
-        match &self.declared {
-            Declared::Types(types) => types,
-            Declared::Text(_) => &[],
-        }
+        &self.declared
     }
 }
 
-type Numbers = HashMap<(Box<str>, Declared, u64), StatementId>;
+type Numbers = HashMap<(Box<str>, Box<[u32]>, u64), StatementId>;
 static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const MOST: usize = 50_000;
 
+/// Whether the statement's first word is EXPLAIN.
+fn explains(text: &str) -> bool {
+    let start = skip_blanks(text.as_bytes(), 0);
+    text.as_bytes().get(start..start + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"explain"))
+}
+
 /// One number for equal text and types, so that clients share what a backend has prepared.
-fn number(text: &str, declared: &Declared, schema: u64) -> StatementId {
+fn number(text: &str, declared: &[u32], schema: u64) -> StatementId {
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (text.into(), declared.clone(), schema);
+    let key = (text.into(), declared.into(), schema);
     if let Some(id) = numbers.get(&key) {
         return *id;
     }
@@ -153,7 +148,7 @@ mod tests {
 
     #[test]
     fn equal_text_and_types_share_a_number() {
-        let types = |oid| Declared::Types(vec![oid].into());
+        let types = |oid| Box::from([oid]);
         let a = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
         let b = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
         let c = Prepared::new("SELECT $1", types(25), Lexed::default(), Some(1));

@@ -4,7 +4,7 @@
 use super::{
     Fault, Session,
     hold::Held,
-    prepared::{Declared, Prepared},
+    prepared::Prepared,
     simple::{Done, Target},
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Session {
         let mut lexed = Lexed::default();
         lex(inner.as_bytes(), &mut lexed);
         let types = rows.first().and_then(|row| row.first()?.as_deref()).map(oids).unwrap_or_default();
-        let mut prepared = Prepared::new(inner, Declared::Types(types), lexed, Some(snapshot.schema.version));
+        let mut prepared = Prepared::new(inner, types, lexed, Some(snapshot.schema.version));
         prepared.sql = Some(text.into());
         build::command_complete(&mut self.client.out, "PREPARE");
         self.statements.insert(name.as_bytes().into(), Arc::new(prepared));

@@ -1,12 +1,7 @@
 //! Stand-in: what a backend gets instead of a statement that names prepared statements: there they have pgring's names,
 //! and other clients' are beside them. In: the client's statement. Out: one that means the same there.
 
-use super::{
-    Fault, Session,
-    hold::Held,
-    prepared::{Declared, Prepared},
-    simple::Done,
-};
+use super::{Fault, Session, hold::Held, prepared::Prepared, simple::Done};
 use crate::{
     error::{Report, catalogue},
     sql::{
@@ -49,7 +44,7 @@ impl Session {
         };
         let mut lexed = Lexed::default();
         lex(text.as_bytes(), &mut lexed);
-        let mut instead = Prepared::new(&text, Declared::Types(prepared.types().into()), lexed, None);
+        let mut instead = Prepared::new(&text, prepared.types().into(), lexed, None);
         instead.needs = needs;
         Some(Arc::new(instead))
     }
