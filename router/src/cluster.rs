@@ -74,6 +74,8 @@ pub struct Database {
     pub statements: metrics::Statements,
     /// True while PAUSE holds back statements.
     pub paused: watch::Sender<bool>,
+    /// A session asked for the value of a sequence outside a transaction: sessions that use sequences keep their backend.
+    pub asks_sequences: AtomicBool,
     /// One reload at a time.
     pub reloading: tokio::sync::Mutex<()>,
     /// TLS towards its servers.
@@ -108,6 +110,7 @@ impl Database {
             catalog,
             snapshot: ArcSwap::from_pointee(snapshot),
             paused: watch::Sender::new(false),
+            asks_sequences: AtomicBool::new(false),
             reloading: tokio::sync::Mutex::default(),
             server_tls,
             health: Health::default(),

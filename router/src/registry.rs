@@ -171,6 +171,13 @@ impl<B: Clone> Client<B> {
         }
     }
 
+    /// One reason for a pin is gone; returns whether there are others.
+    pub fn remove_pin(&self, reason: &str) -> bool {
+        let mut pins = lock(&self.pins);
+        pins.retain(|(known, _)| known != reason);
+        !pins.is_empty()
+    }
+
     /// It is no longer pinned.
     pub fn clear_pins(&self) {
         lock(&self.pins).clear();

@@ -1,8 +1,13 @@
 //! Build: one statement's text becomes its plan. In: text, its fingerprint, schema, kinds of tables, search path.
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
-use super::{Plan, read, utility};
+use super::{
+    Plan, PlanKind, process, read,
+    refuse::{refusal, refuse},
+    utility,
+};
 use crate::{
+    error::catalogue,
     sql::{
         fingerprint::Lexed,
         parse::{self, Kind, Tokens},
@@ -53,6 +58,27 @@ pub fn build(input: &Input<'_>) -> Plan {
     statement(input, &tokens, 0)
 }
 
+/// The plan of a statement whose strings the lexer would read otherwise than the server.
+pub fn unread(input: &Input<'_>, why: &str) -> Plan {
+    utility::not_understood(input, why)
+}
+
+/// The plan of a statement that is not all UTF-8: names and words of it are known, but no value. What reaches a sharded
+/// or reference table is refused, and so is a table whose name it may spell in its own encoding.
+pub fn in_another_encoding(input: &Input<'_>) -> Plan {
+    let mut plan = build(input);
+    let odd_names = input.topology.tables.keys().any(|table| !table.name.is_ascii());
+    let one = input.topology.shards.len() == 1;
+    let local = matches!(plan.kind, PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local);
+    let passed = local || (one && matches!(plan.kind, PlanKind::Ddl(_)));
+    if odd_names || !passed {
+        let hint = "Set client_encoding to UTF8.";
+        return refuse(refusal(catalogue::NOT_UNDERSTOOD, "text in another encoding than UTF8", hint));
+    }
+    plan.kind = PlanKind::Local;
+    plan
+}
+
 /// Plans the statement whose first token is `first`.
 pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     let word = tokens.lexemes.get(first).and_then(|lexeme| match &lexeme.kind {
@@ -68,7 +94,7 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize) -> Pla
 }
 
 fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
-    if let Some(plan) = utility::builtin(input, tokens, first) {
+    if let Some(plan) = utility::builtin(input, tokens, first).or_else(|| process::call(input, tokens, first)) {
         return plan;
     }
     match parse::query(input.text, tokens, first) {

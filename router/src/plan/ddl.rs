@@ -622,7 +622,7 @@ impl Statement<'_> {
             }
         }
         match (temporary, drops.is_empty()) {
-            (true, true) => Ok(planned(PlanKind::Local, false)),
+            (true, true) => Ok(freeing()),
             (true, false) => Err(refusal(
                 catalogue::MIXED_GROUPS,
                 "DROP of temporary tables together with others",
@@ -642,7 +642,7 @@ impl Statement<'_> {
     fn unless_temporary(&self, from: usize) -> Plan {
         let named = names::read(self.lexemes, self.skip_if(from));
         let meaning = named.map(|(schema, name, _)| names::resolve(self.input, schema.as_deref(), &name));
-        if meaning == Some(Meaning::Temporary) { planned(PlanKind::Local, false) } else { ddl(everywhere()) }
+        if meaning == Some(Meaning::Temporary) { freeing() } else { ddl(everywhere()) }
     }
 
     fn maintain(&self, at: usize, word: &str) -> Plan {
@@ -657,6 +657,13 @@ impl Statement<'_> {
         };
         ddl(Ddl { outside_transaction: outside, ..everywhere() })
     }
+}
+
+/// A change of a temporary object, which may be gone with it.
+fn freeing() -> Plan {
+    let mut plan = planned(PlanKind::Local, false);
+    plan.session.frees = true;
+    plan
 }
 
 /// Whether the list holds something that brings columns of its own.

@@ -10,8 +10,11 @@ mod join;
 mod names;
 mod order;
 mod predicate;
+mod process;
 mod read;
 mod refuse;
+pub mod setting;
+mod traces;
 mod utility;
 mod write;
 
@@ -89,6 +92,31 @@ pub struct SessionEffect {
     pub pin: Option<&'static str>,
     /// Temporary relations made.
     pub creates_temp: Vec<Box<str>>,
+    /// Settings that it changes by `set_config`.
+    pub sets: Vec<SetCall>,
+    /// It may advance a sequence, whose value the session can ask for afterwards.
+    pub advances: bool,
+    /// It asks for the value that a sequence gave this session (`currval`, `lastval`).
+    pub asks_sequence: bool,
+    /// It reads the view of prepared statements.
+    pub looks_at_statements: bool,
+    /// It may change settings inside a function: afterwards they are read from the server.
+    pub adopts: bool,
+    /// It explains an EXECUTE.
+    pub executes: bool,
+    /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
+    pub frees: bool,
+}
+
+/// A call of `set_config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCall {
+    /// The setting.
+    pub name: Source,
+    /// Its value; None: NULL.
+    pub value: Option<Source>,
+    /// Only for the transaction.
+    pub local: setting::Flag,
 }
 
 impl Plan {
@@ -220,6 +248,19 @@ pub enum Builtin {
     Admin(AdminText),
     /// `SELECT * FROM pgring.show('…')`.
     Show(AdminText),
+    /// `SELECT pg_terminate_backend(id)`, where the id is a client's; else a server is asked.
+    Signal(Signal),
+}
+
+/// A signal to one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its id.
+    pub id: Source,
+    /// Name of the column.
+    pub name: String,
+    /// It is to end; else what it runs is cancelled.
+    pub terminate: bool,
 }
 
 /// The text of an admin command.
@@ -240,6 +281,8 @@ pub struct BuiltinColumn {
 pub enum BuiltinCall {
     /// `pgring.version()`
     Version,
+    /// `pg_backend_pid()`
+    BackendPid,
     /// `pgring.token('table', key)`
     Token(Source, Source),
     /// `pgring.shard_of('table', key)`

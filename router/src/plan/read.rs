@@ -5,10 +5,10 @@ use super::{
     Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
     aggregate::{self, Scattered},
     build::Input,
-    join::{Analysis, InsertRows},
+    join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
-    utility,
+    setting, traces, utility,
 };
 use crate::{
     error::catalogue,
@@ -57,8 +57,22 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
         None => sharded(input, &analysis, scattered, reads_only),
     };
-    plan.session = effect(input, &analysis, tokens);
+    plan.session = effect(input, &analysis, tokens, first);
+    if !plan.session.sets.is_empty() && analysis.calls.iter().all(|called| sets_or_reads(input, called)) {
+        // Each server gets the session's settings.
+        plan.kind = PlanKind::Anywhere;
+        plan.reads_only = true;
+    }
     plan
+}
+
+fn sets_or_reads(input: &Input<'_>, called: &Called<'_>) -> bool {
+    let sets = called.call.name.name == "set_config";
+    let class = class(input, &called.call.name);
+    sets || matches!(
+        class,
+        Class::Builtin(Builtin::Pure | Builtin::Stable) | Class::User(Volatility::Immutable | Volatility::Stable)
+    )
 }
 
 const HINT: &str = "Narrow the statement to one shard key, or split it up.";
@@ -202,10 +216,29 @@ fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
     table.identifier().map(Into::into)
 }
 
-fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> SessionEffect {
+fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: usize) -> SessionEffect {
     let mut effect = SessionEffect::default();
-    if let Some(name) = called(input, analysis, &[Builtin::Pins]) {
-        effect.pin = Some(if name == "set_config" { "set_config" } else { "advisory lock" });
+    let pins = |called: &&Called<'_>| class(input, &called.call.name) == Class::Builtin(Builtin::Pins);
+    let names = analysis.calls.iter().filter(pins).map(|called| called.call.name.name.as_str());
+    let (sets, locks): (Vec<&str>, Vec<&str>) = names.partition(|name| *name == "set_config");
+    if !locks.is_empty() {
+        effect.pin = Some("advisory lock");
+        effect.frees = locks.iter().any(|name| name.starts_with("pg_advisory_unlock"));
+    }
+    let calls = |names: &[&str]| analysis.calls.iter().any(|called| names.contains(&&*called.call.name.name));
+    let inserts = || tokens.lexemes.iter().any(|lexeme| lexeme.is("insert"));
+    let user = |called: &&Called<'_>| matches!(class(input, &called.call.name), Class::User(_));
+    let functions = analysis.calls.iter().filter(user).map(|called| called.call.name.name.clone());
+    traces::note(input, functions.collect(), &mut effect);
+    let view = "pg_prepared_statements";
+    effect.looks_at_statements = tokens.lexemes.iter().any(|lexeme| lexeme.identifier() == Some(view));
+    effect.advances = calls(&["nextval"]) || (analysis.writes && inserts());
+    effect.asks_sequence = calls(&["currval", "lastval"]) && !calls(&["nextval", "setval"]);
+    if !sets.is_empty() {
+        match setting::calls(input, tokens, first) {
+            Some(calls) => effect.sets = calls,
+            None => effect.pin = Some("set_config"),
+        }
     }
     if analysis.into
         && let Some(table) = into_temporary(tokens)

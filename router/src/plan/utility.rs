@@ -9,6 +9,7 @@ use super::{
     names::{self, Meaning},
     predicate,
     refuse::{plan, refusal, refuse},
+    traces,
 };
 use crate::{
     error::catalogue,
@@ -54,7 +55,11 @@ fn over_tables(input: &Input<'_>, _tokens: &Tokens, verb: &str) -> Plan {
 /// DO and CALL: code sees its own server's rows only.
 fn code(input: &Input<'_>) -> Plan {
     match mentioned(input) {
-        (false, false) => plan(PlanKind::Local, false),
+        (false, false) => {
+            let mut plan = plan(PlanKind::Local, false);
+            traces::note(input, words(input.text), &mut plan.session);
+            plan
+        }
         _ => refuse(refusal(
             catalogue::UNSUPPORTED,
             "code that names a sharded or reference table",
@@ -88,6 +93,11 @@ fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
             return not_understood(input, "EXPLAIN in an unknown form");
         };
         return plan(PlanKind::ExplainRoute { analyze, statement_at }, !analyze);
+    }
+    if is(at, "execute") {
+        let mut plan = plan(PlanKind::Local, !analyze);
+        plan.session.executes = true;
+        return plan;
     }
     if !["select", "with", "insert", "update", "delete", "values", "table"].iter().any(|word| is(at, word))
         && !start.is_symbol("(")
@@ -137,11 +147,13 @@ pub(super) fn builtin(input: &Input<'_>, tokens: &Tokens, first: usize) -> Optio
     })
 }
 
-fn end(lexemes: &[Lexeme]) -> usize {
+/// Number of tokens up to the semicolons at the end.
+pub(super) fn end(lexemes: &[Lexeme]) -> usize {
     lexemes.len() - lexemes.iter().rev().take_while(|lexeme| lexeme.is_symbol(";")).count()
 }
 
-fn words_at(lexemes: &[Lexeme], first: usize, expected: &[&str]) -> bool {
+/// Whether these words and symbols stand at `first`.
+pub(super) fn words_at(lexemes: &[Lexeme], first: usize, expected: &[&str]) -> bool {
     expected.iter().enumerate().all(|(at, word)| {
         lexemes.get(first + at).is_some_and(|lexeme| lexeme.identifier() == Some(word) || lexeme.is_symbol(word))
     })
@@ -194,7 +206,7 @@ fn column(input: &Input<'_>, lexemes: &[Lexeme], item: Range) -> Option<BuiltinC
 }
 
 /// A literal or parameter, perhaps with a cast.
-fn argument(input: &Input<'_>, lexemes: &[Lexeme], range: Range) -> Option<Source> {
+pub(super) fn argument(input: &Input<'_>, lexemes: &[Lexeme], range: Range) -> Option<Source> {
     let mut range = range;
     if let Some(cast) = (range.first..range.last.min(lexemes.len())).find(|at| lexemes[*at].is_symbol("::")) {
         let plain = lexemes[cast + 1..range.last].iter().all(|lexeme| lexeme.identifier().is_some());

@@ -1,7 +1,10 @@
 //! Conn: one connection to a server with all that pgring knows of its state.
 //! In: bytes and housekeeping SQL. Out: frames. Never: a client.
 
-use super::{profile::Profile, statements::Statements};
+use super::{
+    profile::Profile,
+    statements::{StatementId, Statements},
+};
 use crate::registry::{self, Coarse};
 use bytes::{Buf, BytesMut};
 use pgring_protocol::{
@@ -136,6 +139,8 @@ pub struct Conn {
     notices: Vec<Fields>,
     /// Notifications that came with answers of which the client sees nothing, as frames.
     pub notifications: BytesMut,
+    /// The session that was the last to use sequences here.
+    pub sequences_of: u64,
     /// When it was made.
     pub created: Coarse,
     /// When it was last put back.
@@ -161,6 +166,7 @@ impl Conn {
             max_prepared_transactions: 0,
             notices: Vec::new(),
             notifications: BytesMut::new(),
+            sequences_of: 0,
             created: now,
             idle_since: now,
         }
@@ -244,6 +250,27 @@ impl Conn {
         build::query(&mut out, sql.as_bytes());
         self.send(&out).await?;
         self.drain().await.map(|drained| drained.rows)
+    }
+
+    /// Prepares a statement under its number; `gone` makes room for it.
+    ///
+    /// # Errors
+    /// [`ConnError::Server`] if the server does not take it.
+    pub async fn prepare(
+        &mut self,
+        id: StatementId,
+        gone: Option<StatementId>,
+        text: &[u8],
+        types: &[u32],
+    ) -> Result<(), ConnError> {
+        let mut out = BytesMut::new();
+        for name in gone.into_iter().chain([id]) {
+            build::close(&mut out, b'S', name.name());
+        }
+        build::parse(&mut out, id.name(), text, types);
+        build::sync(&mut out);
+        self.send(&out).await?;
+        self.drain().await.map(|_| ())
     }
 
     /// Reads up to ReadyForQuery.

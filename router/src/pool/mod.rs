@@ -238,6 +238,26 @@ impl Pool {
         None
     }
 
+    /// Makes the idle connection on which this session used sequences the next to be handed out, if there is one.
+    pub fn bring_up(&self, worker: Worker, sequences_of: u64) {
+        let Some(mut stack) = self.stack(worker) else { return };
+        if let Some(at) = stack.iter().rposition(|conn| conn.sequences_of == sequences_of) {
+            let conn = stack.remove(at);
+            stack.push(conn);
+        }
+    }
+
+    /// Closes what is idle if it is in this database of its server.
+    fn leave(&self, database: &str) {
+        if self.login.read().unwrap_or_else(PoisonError::into_inner).database != database {
+            return;
+        }
+        for worker in 0..self.idle.len() {
+            let idle = self.stack(worker).map(|mut stack| std::mem::take(&mut *stack)).unwrap_or_default();
+            idle.into_iter().for_each(|conn| self.close(conn));
+        }
+    }
+
     fn is_old(&self, conn: &Conn) -> bool {
         self.limits.max_lifetime.is_some_and(|most| registry::since(conn.created) > most)
     }
@@ -419,6 +439,11 @@ impl Pools {
     /// Every pool.
     pub fn all(&self) -> Vec<Arc<Pool>> {
         self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Closes every idle connection to this database of its server: the database is to be dropped or renamed.
+    pub fn leave(&self, database: &str) {
+        self.all().iter().for_each(|pool| pool.leave(database));
     }
 
     /// Closes what has been idle for too long, and forgets pools without a connection that nobody holds; to be

@@ -118,6 +118,10 @@ impl Session {
             {
                 server(default, Reach::Write)
             }
+            // A process that no client is, is one of the server's.
+            PlanKind::Builtin(Builtin::Signal(signal)) if self.signalled(signal, values).is_none() => {
+                server(default, Reach::Nothing)
+            }
             _ => Ok(Target::Special),
         }
     }
@@ -405,6 +409,9 @@ impl Session {
             shards.extend((0..topology.shards.len()).map(|at| ShardIndex(at as u16)).filter(|at| *at != default));
         }
         let text = String::from_utf8_lossy(values.text).into_owned();
+        if ddl.default_shard_only {
+            self.leave_databases(&text).await;
+        }
         let elsewhere = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, &ddl.elsewhere)).into_owned();
         let own = self.txn.is_none();
         if ddl.outside_transaction {
@@ -600,6 +607,10 @@ impl Session {
                 let row = columns.iter().map(|column| self.builtin_call(&column.call, values));
                 (builtin_fields(columns), vec![row.collect::<Result<_, _>>()?], "SELECT 1".to_owned())
             }
+            Builtin::Signal(signal) => {
+                self.signal(signal, values).await?;
+                (vec![bool_field(&signal.name)], vec![vec![Some("t".to_owned())]], "SELECT 1".to_owned())
+            }
             Builtin::Admin(text) => {
                 let table = self.admin_call(text, values, true).await?;
                 (table.fields(), table.rows, "CALL".to_owned())
@@ -628,6 +639,7 @@ impl Session {
     fn builtin_call(&mut self, call: &BuiltinCall, values: &Values<'_>) -> Result<Option<String>, Fault> {
         let (table, key) = match call {
             BuiltinCall::Version => return Ok(Some(format!("pgring {}", env!("CARGO_PKG_VERSION")))),
+            BuiltinCall::BackendPid => return Ok(Some(self.me.id.to_string())),
             BuiltinCall::Token(table, key) | BuiltinCall::ShardOf(table, key) => (table, key),
         };
         let Some(Some(table)) = values.text_of(table) else { return Ok(None) };
@@ -763,6 +775,8 @@ impl Session {
         };
         Some(match builtin {
             Builtin::Select(columns) => builtin_fields(columns),
+            // The server knows the types of its own function.
+            Builtin::Signal(_) => return None,
             // Commands given as a parameter are described as most of them answer.
             Builtin::Admin(text) => admin::fields_of(&text_of(text).unwrap_or_else(|| "RELOAD".into())),
             Builtin::Show(text) => admin::fields_of(&format!("SHOW {}", text_of(text)?)),
@@ -823,11 +837,21 @@ pub(super) fn explain_fields() -> Vec<Field> {
 pub(super) fn builtin_fields(columns: &[BuiltinColumn]) -> Vec<Field> {
     let field = |column: &BuiltinColumn| {
         let mut field = text_field(&column.name);
-        if matches!(column.call, BuiltinCall::Token(..)) {
-            field.type_oid = 20;
-            field.type_size = 8;
-        }
+        let (oid, size) = match column.call {
+            BuiltinCall::Token(..) => (20, 8),
+            BuiltinCall::BackendPid => (23, 4),
+            BuiltinCall::Version | BuiltinCall::ShardOf(..) => return field,
+        };
+        field.type_oid = oid;
+        field.type_size = size;
         field
     };
     columns.iter().map(field).collect()
+}
+
+fn bool_field(name: &str) -> Field {
+    let mut field = text_field(name);
+    field.type_oid = 16;
+    field.type_size = 1;
+    field
 }

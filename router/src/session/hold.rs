@@ -33,6 +33,8 @@ pub(super) struct Held {
     profile: Arc<Profile>,
     /// It belongs to the transaction.
     in_txn: bool,
+    /// What runs there may report settings: the session's are brought up to date with it.
+    pub(super) expects: bool,
 }
 
 impl Held {
@@ -48,7 +50,7 @@ impl Held {
     /// The backend of a participant whose transaction has ended.
     pub(super) fn after(participant: Participant) -> Self {
         let Participant { shard, checkout, profile } = participant;
-        Self { shard, checkout, opening: None, profile, in_txn: false }
+        Self { shard, checkout, opening: None, profile, in_txn: false, expects: false }
     }
 }
 
@@ -58,7 +60,7 @@ impl Session {
     pub(super) async fn hold(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Held, Fault> {
         if let Some(participant) = self.txn.as_mut().and_then(|txn| txn.take(shard)) {
             let Participant { checkout, profile, .. } = participant;
-            let mut held = Held { shard, checkout, opening: None, profile, in_txn: true };
+            let mut held = Held { shard, checkout, opening: None, profile, in_txn: true, expects: false };
             if !self.txn.as_ref().is_some_and(|txn| txn.failed) {
                 self.dress(&mut held).await?;
             }
@@ -80,12 +82,16 @@ impl Session {
             None => {
                 let pool = self.pool(snapshot, shard);
                 self.me.set_doing(Doing::Waiting);
+                if std::mem::take(&mut self.seeks_sequences) {
+                    pool.bring_up(self.worker, self.sequences);
+                }
                 let checkout = pool.checkout(self.worker).await.map_err(|error| unavailable(&error))?;
                 self.me.set_doing(Doing::Active);
                 checkout
             }
         };
-        let mut held = Held { shard, checkout, opening: None, profile: Profile::empty(), in_txn: false };
+        let profile = Profile::empty();
+        let mut held = Held { shard, checkout, opening: None, profile, in_txn: false, expects: false };
         self.dress(&mut held).await?;
         held.profile = held.conn().profile.clone();
         self.me.begin_work(held.conn().cancel.clone());
@@ -183,7 +189,7 @@ impl Session {
     /// Takes note of a backend's answer and lets it go.
     pub(super) async fn settle(&mut self, mut held: Held, answer: &Answer, reach: Reach) {
         if answer.reported {
-            self.settings.note(held.conn());
+            self.note_reported(&mut held);
         }
         for id in &answer.unparsed {
             held.conn().statements.remove(*id);
@@ -198,13 +204,44 @@ impl Session {
         if ended && let Some(txn) = self.txn.take() {
             self.end_txn(txn, ending).await;
         }
-        let changed = !Arc::ptr_eq(&held.profile.clone(), &held.conn().profile);
-        if !in_txn && answer.error.is_some() && answer.status == b'I' && changed {
-            // A SET and an error in one implicit transaction: what holds now is not known.
+        if !in_txn && answer.error.is_some() && answer.status == b'I' {
+            // Nothing is left of an implicit transaction.
+            let before = held.profile.clone();
+            held.conn().profile = before;
+        }
+        if self.unexplained && answer.status == b'I' {
+            self.unexplained = false;
+            let kept = if in_txn { ending == Ending::Commit } else { answer.error.is_none() };
+            if kept && let Err(error) = self.adopt_settings(&mut held).await {
+                tracing::debug!(%error, "a backend whose settings are not known is closed");
+                self.me.end_work();
+                return;
+            }
+        }
+        if reach == Reach::Write {
+            held.conn().sequences_of = self.sequences;
+        }
+        // A failed statement has made nothing.
+        self.may_be_free |= answer.error.is_some();
+        if self.pinned
+            && self.may_be_free
+            && answer.status == b'I'
+            && let Err(error) = self.unpin_if_proven(&mut held).await
+        {
+            tracing::debug!(%error, "a backend of which nothing is known is closed");
             self.me.end_work();
             return;
         }
         self.let_go(held, answer.status, reach);
+    }
+
+    /// The client has been told of settings by this backend.
+    pub(super) fn note_reported(&mut self, held: &mut Held) {
+        self.unexplained |= !held.expects;
+        self.settings.note(held.conn());
+        if let Some(name) = self.settings.reported("application_name") {
+            self.me.set_application(name);
+        }
     }
 
     /// What a relay that ended early means for the statement, the transaction and the backend (which is closed).
@@ -224,15 +261,11 @@ impl Session {
         }
     }
 
-    /// Keeps this session on its backends from now on.
-    pub(super) fn pin(&mut self, reason: &str) {
-        self.pinned = true;
-        self.me.add_pin(reason);
-    }
-
     /// Lets the pinned backends go: as good as new, or closed.
     pub(super) async fn unpin(&mut self) {
         self.pinned = false;
+        self.may_be_free = false;
+        self.keeps_sequence = false;
         self.listening = false;
         self.me.clear_pins();
         for pin in std::mem::take(&mut self.pins) {
@@ -250,6 +283,7 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.profile = Profile::empty();
     conn.statements.clear();
     conn.notifications.clear();
+    conn.sequences_of = 0;
     Ok(())
 }
 

@@ -3,13 +3,18 @@
 //! A message is classified, planned (from the plan cache when its shape was seen), routed and executed; where it may
 //! go and what the session must remember of it is decided here.
 
+mod assign;
 mod batch;
 mod calls;
 mod hold;
+mod neighbours;
 mod own;
+mod pins;
 pub mod prepared;
 mod settings;
 mod simple;
+mod sql_prepared;
+pub mod stand_in;
 mod transaction;
 mod verbs;
 
@@ -120,6 +125,16 @@ pub struct Session {
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
+    /// A statement of the transaction changed a setting in a way that is not known.
+    unexplained: bool,
+    /// The cause of a pin may be gone.
+    may_be_free: bool,
+    /// Marks backends on which this session was the last to use sequences.
+    sequences: u64,
+    /// The next backend should be the one with that mark.
+    seeks_sequences: bool,
+    /// It is pinned because it may ask for what a sequence gave it.
+    keeps_sequence: bool,
     lexed: Lexed,
     pools: Pools,
 }
@@ -157,6 +172,11 @@ impl Session {
             listening: false,
             greeted: false,
             temp_tables: Vec::new(),
+            unexplained: false,
+            may_be_free: false,
+            sequences: pins::fresh_number(),
+            seeks_sequences: false,
+            keeps_sequence: false,
             lexed: Lexed::default(),
             pools: Pools::default(),
         }
@@ -273,9 +293,20 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
+        let keeps_sequence = self.keeps_sequence && !in_transaction;
+        let forgotten = async {
+            match keeps_sequence {
+                true => tokio::time::sleep(pins::SEQUENCE_KEPT).await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             read = self.client.read() => Ok(read?),
+            () = forgotten => {
+                self.leave_sequence();
+                Ok(())
+            }
             () = self.me.wake.notified() => Ok(()),
             () = expired => {
                 let entry = if in_transaction { catalogue::IDLE_IN_TRANSACTION } else { catalogue::IDLE_TIMEOUT };

@@ -1,11 +1,14 @@
 //! Prepared: the client's own map of prepared statements, whatever backend serves it.
 
+use super::stand_in::looks_at_statements;
 use crate::{
     plan::Plan,
     pool::statements::StatementId,
+    route::bind::{Parameters, Values},
     sql::{
         fingerprint::{Lexed, lex},
         verb::{self, Verb},
+        words::skip_blanks,
     },
 };
 use foldhash::fast::RandomState;
@@ -21,15 +24,6 @@ use std::{
     },
 };
 
-/// How a statement is prepared on a backend.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Declared {
-    /// By Parse, with the types it declared.
-    Types(Box<[u32]>),
-    /// By SQL, with the text between the parentheses.
-    Text(Box<str>),
-}
-
 /// A prepared statement of a client.
 #[derive(Debug)]
 pub struct Prepared {
@@ -40,25 +34,62 @@ pub struct Prepared {
     /// Its text.
     pub text: Arc<str>,
     /// Types of its parameters as declared.
-    pub declared: Declared,
+    pub declared: Box<[u32]>,
+    /// Its bytes on the wire, where they are not the text's.
+    pub wire: Option<Box<[u8]>>,
     /// Its fingerprint.
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
     pub verb: Option<Verb>,
+    /// It is an EXPLAIN.
+    pub explains: bool,
+    /// It may read the view of prepared statements.
+    pub looks_at_statements: bool,
+    /// The PREPARE that made it, if it was SQL.
+    pub sql: Option<Box<str>>,
+    /// Statements that must be on its backend before it.
+    pub needs: Vec<Arc<Prepared>>,
     plan: Mutex<Option<(u64, u64, Arc<Plan>)>>,
 }
 
 impl Prepared {
     /// A statement of a client; given the `schema`'s version it is shared by text, types and that version, so that a
     /// client which prepares after a change of schema never meets what was prepared before it.
-    pub fn new(text: &str, declared: Declared, lexed: Lexed, schema: Option<u64>) -> Self {
+    pub fn new(text: &str, declared: Box<[u32]>, lexed: Lexed, schema: Option<u64>) -> Self {
         let id = schema.map(|schema| number(text, &declared, schema));
         let verb = match lexed.statements.as_slice() {
             [one] => text.get(one.start as usize..one.end as usize).and_then(verb::recognise),
             _ => None,
         };
         let name = id.map(|id| id.name().into()).unwrap_or_default();
-        Self { id, name, schema, text: text.into(), declared, lexed, verb, plan: Mutex::new(None) }
+        Self {
+            id,
+            name,
+            schema,
+            text: text.into(),
+            wire: None,
+            declared,
+            lexed,
+            verb,
+            explains: explains(text),
+            looks_at_statements: looks_at_statements(text),
+            sql: None,
+            needs: Vec::new(),
+            plan: Mutex::new(None),
+        }
+    }
+
+    /// A statement whose bytes are not the text's, or not in UTF-8: no other client shares it.
+    pub fn foreign(mut self, wire: &[u8]) -> Self {
+        self.id = self.id.map(|_| StatementId(NEXT.fetch_add(1, Ordering::Relaxed)));
+        self.name = self.id.map(|id| id.name().into()).unwrap_or_default();
+        self.wire = (*self.text.as_bytes() != *wire).then(|| wire.into());
+        self
+    }
+
+    /// Its bytes on the wire.
+    pub fn bytes(&self) -> &[u8] {
+        self.wire.as_deref().unwrap_or(self.text.as_bytes())
     }
 
     /// Its name on backends; empty for the unnamed statement.
@@ -68,8 +99,7 @@ impl Prepared {
 
     /// It was made for these.
     fn is_of(&self, text: &str, types: TypeList<'_>, schema: Option<u64>) -> bool {
-        let Declared::Types(declared) = &self.declared else { return false };
-        self.schema == schema && *self.text == *text && declared.iter().copied().eq(types.iter())
+        self.schema == schema && *self.text == *text && self.declared.iter().copied().eq(types.iter())
     }
 
     /// Its plan, if it was made for this version and search path.
@@ -94,12 +124,14 @@ impl Prepared {
         (1..=usize::from(self.lexed.parameters)).map(|n| declared(n).or_else(|| cast(n)).unwrap_or(25)).collect()
     }
 
+    /// Its literals with the parameters of an execution.
+    pub fn values<'a>(&'a self, parameters: Parameters<'a>, utf8: bool) -> Values<'a> {
+        Values { text: self.text.as_bytes(), lexed: &self.lexed, parameters, utf8 }
+    }
+
     /// The types that a Parse declared.
     pub fn types(&self) -> &[u32] {
-        match &self.declared {
-            Declared::Types(types) => types,
-            Declared::Text(_) => &[],
-        }
+        &self.declared
     }
 }
 
@@ -124,7 +156,7 @@ pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepare
         }
         let mut lexed = Lexed::default();
         lex(text.as_bytes(), &mut lexed);
-        let prepared = Arc::new(Prepared::new(text, Declared::Types(types.iter().collect()), lexed, schema));
+        let prepared = Arc::new(Prepared::new(text, types.iter().collect(), lexed, schema));
         if text.len() <= LONGEST_SEEN {
             if seen.len() >= MOST_SEEN {
                 seen.clear();
@@ -135,15 +167,21 @@ pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepare
     })
 }
 
-type Numbers = HashMap<(Box<str>, Declared, u64), StatementId>;
+type Numbers = HashMap<(Box<str>, Box<[u32]>, u64), StatementId>;
 static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const MOST: usize = 50_000;
 
+/// Whether the statement's first word is EXPLAIN.
+fn explains(text: &str) -> bool {
+    let start = skip_blanks(text.as_bytes(), 0);
+    text.as_bytes().get(start..start + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"explain"))
+}
+
 /// One number for equal text and types, so that clients share what a backend has prepared.
-fn number(text: &str, declared: &Declared, schema: u64) -> StatementId {
+fn number(text: &str, declared: &[u32], schema: u64) -> StatementId {
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (text.into(), declared.clone(), schema);
+    let key = (text.into(), declared.into(), schema);
     if let Some(id) = numbers.get(&key) {
         return *id;
     }
@@ -162,7 +200,7 @@ mod tests {
 
     #[test]
     fn equal_text_and_types_share_a_number() {
-        let types = |oid| Declared::Types(vec![oid].into());
+        let types = |oid| Box::from([oid]);
         let a = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
         let b = Prepared::new("SELECT $1", types(20), Lexed::default(), Some(1));
         let c = Prepared::new("SELECT $1", types(25), Lexed::default(), Some(1));

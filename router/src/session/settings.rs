@@ -1,13 +1,14 @@
 //! Settings: what a session has set, what its start-up asked for, and what its client was told of it.
 
 use super::{End, Fault, Session};
+use crate::pool::profile::{literal, literal_of};
 use crate::{
     error::{Report, catalogue},
     pool::{conn::Conn, profile::Profile},
     sql::verb::SetValue,
 };
 use bytes::BytesMut;
-use pgring_protocol::{message::build, quote};
+use pgring_protocol::message::build;
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
@@ -102,10 +103,14 @@ impl Settings {
         self.told.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Backslashes in plain strings are what they are: the lexer reads strings as the server does.
-    pub(super) fn standard_strings(&self) -> bool {
-        self.reported("standard_conforming_strings") != Some("off")
-            && matches!(self.reported("client_encoding"), None | Some("UTF8" | "SQL_ASCII"))
+    /// Backslashes in plain strings are escapes: the lexer reads such strings otherwise than the server.
+    pub(super) fn has_escapes(&self) -> bool {
+        self.reported("standard_conforming_strings") == Some("off")
+    }
+
+    /// Bytes beyond ASCII are other characters than in UTF-8.
+    pub(super) fn foreign_encoding(&self) -> bool {
+        !matches!(self.reported("client_encoding"), None | Some("UTF8" | "SQL_ASCII"))
     }
 
     /// Text of this client is UTF-8.
@@ -205,7 +210,7 @@ impl Session {
             self.settings.set_pgring(own, Some(value)).map_err(|report| End::Fatal(Box::new(report.fatal())))?;
             return Ok(profile);
         }
-        Ok(profile.with(name, setting_text(name, value)))
+        Ok(profile.with_plain(name, value))
     }
 
     /// The search path of this moment.
@@ -243,25 +248,14 @@ impl Session {
 pub(super) fn value_text(name: &str, value: &SetValue) -> Option<String> {
     match value {
         SetValue::Values(values) if name == "role" || name == "session_authorization" => {
-            values.first().map(|value| quote::literal(value))
+            values.first().map(|value| literal(value))
         }
         SetValue::Values(values) => {
-            let quoted: Vec<_> = values.iter().map(|value| quote::literal(value)).collect();
+            let quoted: Vec<_> = values.iter().map(|value| literal_of(name, value)).collect();
             Some(quoted.join(", "))
         }
         SetValue::Default | SetValue::FromCurrent => None,
     }
-}
-
-/// SQL text of a start-up packet's value: a list setting holds one list, as in postgresql.conf.
-fn setting_text(name: &str, value: &str) -> String {
-    const LISTS: [&str; 4] =
-        ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
-    if LISTS.contains(&name) {
-        let quoted: Vec<_> = path_names(value).iter().map(|name| quote::literal(name)).collect();
-        return if quoted.is_empty() { "''".into() } else { quoted.join(", ") };
-    }
-    quote::literal(value)
 }
 
 /// Names in a list of identifiers or literals, folded and unquoted.

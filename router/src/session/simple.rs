@@ -12,14 +12,15 @@ use crate::{
         cache,
     },
     registry::Doing,
+    route::bind::{Parameters, Values},
     sql::{
         fingerprint::{Lexed, lex},
-        verb,
+        verb::{self, Verb},
     },
     txn::{Reach, Txn},
 };
 use bytes::BytesMut;
-use pgring_config::{ids::ShardIndex, topology::Topology};
+use pgring_config::ids::ShardIndex;
 use pgring_protocol::message::{build, query};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -35,6 +36,11 @@ pub(super) struct Statement<'a> {
 }
 
 impl Statement<'_> {
+    /// Its values: all of them are literals.
+    pub(super) fn values(&self, utf8: bool) -> Values<'_> {
+        Values { text: self.text.as_bytes(), lexed: self.lexed, parameters: Parameters::None, utf8 }
+    }
+
     /// The message for a server.
     pub(super) fn message(&self) -> std::borrow::Cow<'_, [u8]> {
         match self.frame {
@@ -106,9 +112,12 @@ impl Session {
     async fn query(&mut self, frame: &BytesMut, lexed: &mut Lexed, started: Instant) -> Result<Done, Fault> {
         let bytes = frame.get(5..).unwrap_or(&[]);
         let text = query::query_text(bytes).map_err(|e| Report::with(catalogue::PROTOCOL, e.to_string()))?;
-        let Ok(text) = std::str::from_utf8(text) else { return self.unreadable(frame).await };
+        let text = &*String::from_utf8_lossy(text);
         lex(text.as_bytes(), lexed);
         self.wait_while_paused().await;
+        if lexed.statements.len() > 1 && self.settings.has_escapes() && text.contains('\\') {
+            return self.unread(frame, text, lexed).await;
+        }
         match lexed.statements.len() {
             0 => {
                 build::empty_query_response(&mut self.client.out);
@@ -122,19 +131,33 @@ impl Session {
         }
     }
 
-    /// Bytes that are no UTF-8: only a server can judge them, and only where nothing is sharded.
-    async fn unreadable(&mut self, frame: &BytesMut) -> Result<Done, Fault> {
-        let snapshot = self.database.snapshot().clone();
-        if !snapshot.topology.tables.is_empty() {
-            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
-                .sqlstate("0A000")
-                .hint("Set client_encoding to UTF8.")
-                .into());
+    /// A message whose strings the lexer may have read otherwise than the server: it goes whole, where nothing in it
+    /// is sharded.
+    async fn unread(&mut self, frame: &BytesMut, text: &str, lexed: &mut Lexed) -> Result<Done, Fault> {
+        let plan = self.plan(text, lexed);
+        if let PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) = &plan.kind {
+            return Err(Self::refused(refusal).into());
         }
+        let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
         self.admit(&[shard], Reach::Write)?;
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| Done::Ready)
+    }
+
+    /// A statement about the session that holds text in another encoding than UTF8.
+    async fn foreign_verb(&mut self, verb: Verb, text: &str, frame: &[u8]) -> Result<Done, Fault> {
+        match verb {
+            Verb::Set { .. } => {
+                self.pin("a setting in another encoding than UTF8");
+                self.anywhere(text, Some(frame), Reach::Nothing).await
+            }
+            Verb::Declare { .. } => self.verb(verb, text, Some(frame)).await,
+            _ => Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("a statement about the session in another encoding than UTF8")
+                .hint("Set client_encoding to UTF8.")
+                .into()),
+        }
     }
 
     async fn statement(
@@ -147,7 +170,10 @@ impl Session {
         let span = lexed.statements.first().map_or(0..text.len(), |span| span.start as usize..span.end as usize);
         let inner = text.get(span).unwrap_or(text);
         if let Some(verb) = verb::recognise(inner) {
-            return self.verb(verb, inner, frame).await;
+            return match frame {
+                Some(frame) if self.is_foreign(inner) => self.foreign_verb(verb, inner, frame).await,
+                _ => self.verb(verb, inner, frame).await,
+            };
         }
         let plan = self.plan(text, lexed);
         let statement = Statement { text, lexed, frame };
@@ -160,6 +186,12 @@ impl Session {
     async fn several(&mut self, text: &str, lexed: &Lexed, frame: &BytesMut, started: Instant) -> Result<Done, Fault> {
         if let Some(done) = self.all_at_once(text, lexed, frame).await? {
             return Ok(done);
+        }
+        if self.is_foreign(text) {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("several statements with one about the session, in another encoding than UTF8")
+                .hint("Send them one by one.")
+                .into());
         }
         let mut implicit = false;
         let mut tag = None;
@@ -226,10 +258,14 @@ impl Session {
             let plan = self.plan(inner, &mut own);
             if !matches!(plan.kind, PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference)
                 || !plan.session.creates_temp.is_empty()
+                || !plan.session.sets.is_empty()
             {
                 return Ok(None);
             }
-            pins.extend(plan.session.pin);
+            if plan.session.asks_sequence || plan.session.looks_at_statements {
+                return Ok(None);
+            }
+            pins.push(plan.session.clone());
             nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
         let (shard, reach) = match &self.txn {
@@ -238,7 +274,7 @@ impl Session {
         };
         self.admit(&[shard], reach)?;
         let held = self.hold(&snapshot, shard).await?;
-        pins.into_iter().for_each(|reason| self.pin(reason));
+        pins.iter().for_each(|effect| self.pin_for(effect));
         self.relay_simple(held, frame, reach, true).await?;
         Ok(Some(Done::Ready))
     }
@@ -248,15 +284,14 @@ impl Session {
         let path = self.search_path();
         let snapshot = self.database.snapshot().clone();
         let context = cache::Context { plans: snapshot.plans, path: path.id };
-        if !self.settings.standard_strings() && (text.contains('\\') || !text.is_ascii()) {
-            return Arc::new(unread(&snapshot.topology));
-        }
-        let shared = lexed.certain && self.temp_tables.is_empty();
+        let escapes = self.settings.has_escapes() && text.contains('\\');
+        let foreign = self.is_foreign(text);
+        let shared = lexed.certain && self.temp_tables.is_empty() && !escapes && !foreign;
         if shared && let Some(plan) = cache::get(text.as_bytes(), lexed, context) {
             return plan;
         }
         let began = Instant::now();
-        let plan = Arc::new(planner::build(&Input {
+        let input = Input {
             text,
             lexed,
             schema: &snapshot.schema,
@@ -264,13 +299,23 @@ impl Session {
             search_path: &path.schemas,
             temp_tables: &self.temp_tables,
             rules: self.rules(),
-        }));
+        };
+        let plan = Arc::new(match (escapes, foreign) {
+            (true, _) => planner::unread(&input, "standard_conforming_strings is off"),
+            (_, true) => planner::in_another_encoding(&input),
+            _ => planner::build(&input),
+        });
         metrics::PARSES.increment(1);
         metrics::ROUTE_SECONDS.record(began.elapsed().as_secs_f64());
         if shared {
             cache::put(text.as_bytes(), lexed, context, &plan);
         }
         plan
+    }
+
+    /// The text is not UTF-8, or stands for other characters than it seems to.
+    pub(super) fn is_foreign(&self, text: &str) -> bool {
+        !text.is_ascii() && (self.settings.foreign_encoding() || text.contains('\u{FFFD}'))
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -280,11 +325,12 @@ impl Session {
     /// Sends a statement to a backend, as the client's own message where there is one, and passes its answer on.
     pub(super) async fn relay_text(
         &mut self,
-        held: Held,
+        mut held: Held,
         text: &str,
         frame: Option<&[u8]>,
         reach: Reach,
     ) -> Result<relay::Answer, Fault> {
+        held.expects = true;
         if let Some(frame) = frame {
             return self.relay_simple(held, frame, reach, true).await;
         }
@@ -334,6 +380,9 @@ impl Session {
         };
         let (shard, reach, apart) = target;
         let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
+        if plan.session.executes {
+            return self.explain_execute(statement.text).await.map(|done| (done, route));
+        }
         if apart {
             let held = self.hold_apart(&snapshot, shard).await?;
             let answer = self.relay_simple(held, &statement.message(), reach, false).await?;
@@ -343,11 +392,25 @@ impl Session {
             self.judge(statement.text.as_bytes(), None, &snapshot).await?;
             return Err(refused);
         }
-        let held = self.hold(&snapshot, shard).await?;
-        if let Some(reason) = plan.session.pin {
-            self.pin(reason);
+        self.seeks_sequences = plan.session.asks_sequence;
+        let mut held = self.hold(&snapshot, shard).await?;
+        self.pin_for(&plan.session);
+        if plan.session.asks_sequence {
+            self.own_sequences(&mut held).await?;
         }
+        if plan.session.looks_at_statements {
+            return self.look_at_statements(held, statement.text).await.map(|done| (done, route));
+        }
+        let assigned = if plan.session.sets.is_empty() {
+            None
+        } else {
+            let changed = self.changed_by(&plan.session.sets, &statement.values(self.settings.utf8()));
+            self.assign(changed, &mut held).await
+        };
         let answer = self.relay_simple(held, &statement.message(), reach, statement.frame.is_some()).await?;
+        if answer.error.is_some() {
+            self.unassign(assigned, shard);
+        }
         if answer.error.is_some() && statement.frame.is_none() {
             return Err(Fault::Told);
         }
@@ -362,6 +425,8 @@ impl Session {
         if names.is_empty() {
             return;
         }
+        // It may be made ON COMMIT DROP.
+        self.may_be_free = true;
         if let Some(txn) = &mut self.txn {
             txn.temps = txn.temps.min(self.temp_tables.len());
         }
@@ -401,19 +466,6 @@ impl Session {
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| ())
     }
-}
-
-/// The plan of a statement whose strings the lexer would read otherwise than the server.
-fn unread(topology: &Topology) -> Plan {
-    let mut plan = Plan::local();
-    if !topology.tables.is_empty() {
-        plan.kind = PlanKind::Refuse(Refusal {
-            reason: catalogue::NOT_UNDERSTOOD,
-            what: "standard_conforming_strings is off, or client_encoding is not UTF8".into(),
-            hint: "Turn standard_conforming_strings on and use UTF8.".into(),
-        });
-    }
-    plan
 }
 
 /// Where a statement runs.

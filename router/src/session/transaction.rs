@@ -360,6 +360,11 @@ impl Session {
             }
         }
         build::command_complete(&mut self.client.out, tag);
+        if let (Verb::RollbackTo(_), Some(txn)) = (verb, &mut self.txn)
+            && let Some(participant) = txn.participants.first_mut()
+        {
+            self.settings.tell(participant.checkout.conn(), &mut self.client.out);
+        }
         Ok(Done::Open)
     }
 

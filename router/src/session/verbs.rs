@@ -1,26 +1,20 @@
 //! Verbs: what a session does with statements about transactions, settings, cursors and prepared statements.
 
-use super::{
-    Fault, Session,
-    prepared::{Declared, Prepared},
-    settings::value_text,
-    simple::{Done, Target},
-};
+use super::{Fault, Session, pins::fresh_number, settings::value_text, simple::Done};
 use crate::{
     error::{Report, catalogue},
     plan::PlanKind,
-    pool::{conn::ConnError, profile::Profile},
+    pool::profile::Profile,
     route::{
         self, Route,
-        bind::{Argument, Parameters, Values},
+        bind::{Parameters, Values},
     },
     sql::{
-        fingerprint::{Lexed, SlotKind, lex, literal_text},
+        fingerprint::{Lexed, lex},
         verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
     },
     txn::Reach,
 };
-use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
 use pgring_protocol::message::{build, result::Field};
 use std::sync::Arc;
@@ -55,15 +49,18 @@ impl Session {
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => self.show_own(name, true),
             Verb::Show(_) => self.anywhere(text, frame, Reach::Nothing).await,
             Verb::Discard(what) => self.discard(text, frame, *what).await,
-            Verb::Prepare { name, types_text, statement_at } => {
-                self.prepare(text, name, types_text, *statement_at).await
-            }
+            Verb::Prepare { name, statement_at, .. } => self.prepare(text, name, *statement_at).await,
             Verb::Execute { name, arguments, open } => self.execute_prepared(text, name, arguments, *open).await,
             Verb::Deallocate(which) => self.deallocate(which),
             Verb::Declare { name, hold, query_at } => self.declare(text, frame, name, *hold, *query_at).await,
             Verb::Fetch { cursor, .. } => self.at_cursor(text, frame, cursor).await,
-            Verb::CloseCursor(Which::Name(cursor)) => self.at_cursor(text, frame, cursor).await,
-            Verb::CloseCursor(Which::All) => self.anywhere(text, frame, Reach::Nothing).await,
+            Verb::CloseCursor(which) => {
+                self.may_be_free = true;
+                match which {
+                    Which::Name(cursor) => self.at_cursor(text, frame, cursor).await,
+                    Which::All => self.anywhere(text, frame, Reach::Nothing).await,
+                }
+            }
             Verb::Listen(_) => {
                 self.listening = true;
                 self.pin("LISTEN");
@@ -126,7 +123,13 @@ impl Session {
             return self.set_local(text, frame).await;
         }
         let changed = match value {
-            SetValue::Default => self.settings.current.reset(name, &self.settings.startup),
+            SetValue::Default => {
+                let changed = self.settings.current.reset(name, &self.settings.startup);
+                if self.settings.startup.get(name).is_some() {
+                    return self.restore_settings(changed, "SET").await;
+                }
+                changed
+            }
             SetValue::FromCurrent => {
                 self.pin("SET … FROM CURRENT");
                 return self.anywhere(text, frame, Reach::Nothing).await;
@@ -228,7 +231,13 @@ impl Session {
         if !known_at_start {
             return self.change_settings(text, frame, changed).await;
         }
-        // The server would go back to its own start-up values; the session's are pgring's to restore.
+        self.restore_settings(changed, "RESET").await
+    }
+
+    /// Goes back to values of the start-up packet: the server would go back to its own, the session's are pgring's to
+    /// restore.
+    async fn restore_settings(&mut self, changed: Profile, tag: &str) -> Result<Done, Fault> {
+        let at = self.client.out.len();
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
@@ -243,8 +252,18 @@ impl Session {
                 return Err(fault);
             }
         }
-        build::command_complete(&mut self.client.out, "RESET");
+        self.tag_before(at, tag);
+        if let Some(name) = self.settings.reported("application_name") {
+            self.me.set_application(name);
+        }
         Ok(Done::Open)
+    }
+
+    /// Puts a tag before what stands in the output from `at` on: settings are reported after it.
+    fn tag_before(&mut self, at: usize, tag: &str) {
+        let told = self.client.out.split_off(at);
+        build::command_complete(&mut self.client.out, tag);
+        self.client.out.unsplit(told);
     }
 
     /// Lets a backend go that was held only to be dressed.
@@ -271,18 +290,25 @@ impl Session {
 
     async fn discard(&mut self, text: &str, frame: Option<&[u8]>, what: Discard) -> Result<Done, Fault> {
         if self.txn.is_some() || what != Discard::All {
-            if what == Discard::Temp {
-                self.temp_tables.clear();
+            match what {
+                Discard::Temp => {
+                    self.temp_tables.clear();
+                    self.may_be_free = true;
+                }
+                Discard::Sequences => self.sequences = fresh_number(),
+                _ => {}
             }
             return self.anywhere(text, frame, Reach::Nothing).await;
         }
         self.statements.clear();
+        self.sequences = fresh_number();
         self.temp_tables.clear();
         self.unpin().await;
         self.settings.current = self.settings.startup.clone();
         self.settings.reset_pgring();
+        let at = self.client.out.len();
         self.tell_settings().await?;
-        build::command_complete(&mut self.client.out, "DISCARD ALL");
+        self.tag_before(at, "DISCARD ALL");
         Ok(Done::Open)
     }
 
@@ -292,134 +318,6 @@ impl Session {
         let held = self.hold_apart(&snapshot, snapshot.topology.default_shard).await?;
         self.let_go(held, b'I', Reach::Nothing);
         Ok(())
-    }
-
-    async fn prepare(&mut self, text: &str, name: &str, types: &str, at: usize) -> Result<Done, Fault> {
-        if self.statements.contains_key(name.as_bytes()) {
-            return Err(Report::with(
-                catalogue::DUPLICATE_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .into());
-        }
-        let inner = text.get(at..).unwrap_or_default();
-        let mut lexed = Lexed::default();
-        lex(inner.as_bytes(), &mut lexed);
-        let prepared =
-            Prepared::new(inner, Declared::Text(types.into()), lexed, Some(self.database.snapshot().schema.version));
-        let prepared = Arc::new(prepared);
-        let snapshot = self.database.snapshot().clone();
-        let default = snapshot.topology.default_shard;
-        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
-        let mut held = self.hold(&snapshot, shard).await?;
-        let Some(id) = prepared.id else { return Ok(Done::Open) };
-        let mut status = if self.txn.is_some() { b'T' } else { b'I' };
-        let mut sql = held.opening.take().map(|opening| opening + ";").unwrap_or_default();
-        let known = held.conn().statements.touch(id);
-        if !known {
-            if let Some(gone) = held.conn().statements.add(id) {
-                sql.push_str(&format!("DEALLOCATE {};", gone.name()));
-            }
-            sql.push_str(&prepare_text(&prepared));
-        }
-        let result = if sql.is_empty() { Ok(Vec::new()) } else { held.conn().housekeep(&sql).await };
-        match result {
-            Ok(_) => {}
-            Err(ConnError::Server(fields)) => {
-                build::error(&mut self.client.out, &fields);
-                held.conn().statements.remove(id);
-                status = if self.txn.is_some() { b'E' } else { b'I' };
-                self.let_go(held, status, Reach::Nothing);
-                return Err(Fault::Told);
-            }
-            Err(error) => return Err(self.lost_while_held(&error)),
-        }
-        self.let_go(held, status, Reach::Nothing);
-        build::command_complete(&mut self.client.out, "PREPARE");
-        self.statements.insert(name.as_bytes().into(), prepared);
-        Ok(Done::Open)
-    }
-
-    async fn execute_prepared(
-        &mut self,
-        text: &str,
-        name: &str,
-        arguments: &[(usize, usize)],
-        open: usize,
-    ) -> Result<Done, Fault> {
-        let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
-            return Err(Report::with(
-                catalogue::UNKNOWN_STATEMENT,
-                format!("prepared statement \"{name}\" does not exist"),
-            )
-            .into());
-        };
-        let snapshot = self.database.snapshot().clone();
-        let plan = self.prepared_plan(&prepared);
-        let arguments: Vec<_> =
-            arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
-        let values = Values {
-            text: prepared.text.as_bytes(),
-            lexed: &prepared.lexed,
-            parameters: Parameters::Arguments(&arguments),
-            utf8: self.settings.utf8(),
-        };
-        let (shard, reach) = match (self.target_of(&plan, &values, &snapshot)?, &plan.kind) {
-            (Target::Server { shard, reach, .. }, _) => (shard, reach),
-            (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
-                return Err(Self::refused(refusal).into());
-            }
-            (Target::Special, _) => return Err(execute_over_shards().into()),
-        };
-        self.admit(&[shard], reach)?;
-        let mut held = self.hold(&snapshot, shard).await?;
-        let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
-        if !held.conn().statements.touch(id) {
-            if let Some(gone) = held.conn().statements.add(id) {
-                held.conn().housekeep(&format!("DEALLOCATE {}", gone.name())).await.ok();
-            }
-            let sql = match held.opening.take() {
-                Some(opening) => format!("{opening};{}", prepare_text(&prepared)),
-                None => prepare_text(&prepared),
-            };
-            match held.conn().housekeep(&sql).await {
-                Ok(_) => {}
-                Err(ConnError::Server(fields)) => {
-                    build::error(&mut self.client.out, &fields);
-                    held.conn().statements.remove(id);
-                    let status = if self.txn.is_some() { b'E' } else { b'I' };
-                    self.let_go(held, status, Reach::Nothing);
-                    return Err(Fault::Told);
-                }
-                Err(error) => return Err(self.lost_while_held(&error)),
-            }
-        }
-        let mut out = BytesMut::new();
-        let rest = text.get(open..).unwrap_or_default();
-        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
-        let answer = self.relay_simple(held, &out, reach, false).await?;
-        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
-    }
-
-    fn deallocate(&mut self, which: &Which) -> Result<Done, Fault> {
-        let tag = match which {
-            Which::All => {
-                self.statements.retain(|name, _| name.is_empty());
-                "DEALLOCATE ALL"
-            }
-            Which::Name(name) => {
-                if self.statements.remove(name.as_bytes()).is_none() {
-                    return Err(Report::with(
-                        catalogue::UNKNOWN_STATEMENT,
-                        format!("prepared statement \"{name}\" does not exist"),
-                    )
-                    .into());
-                }
-                "DEALLOCATE"
-            }
-        };
-        build::command_complete(&mut self.client.out, tag);
-        Ok(Done::Open)
     }
 
     /// DECLARE: the cursor is where its query runs.
@@ -530,46 +428,7 @@ fn characteristics(
     })
 }
 
-fn execute_over_shards() -> Report {
-    Report::new(catalogue::MANY_SHARDS)
-        .detail("EXECUTE of a statement that does not go to one server")
-        .hint("Send the statement itself, or prepare it by the extended protocol.")
-}
-
 /// A column of type text.
 pub(super) fn text_field(name: &str) -> Field {
     Field { name: name.to_owned(), table_oid: 0, column: 0, type_oid: 25, type_size: -1, type_modifier: -1, format: 0 }
-}
-
-fn prepare_text(prepared: &Prepared) -> String {
-    let name = prepared.id.map(|id| id.name()).unwrap_or_default();
-    match &prepared.declared {
-        Declared::Text(types) if !types.trim().is_empty() => format!("PREPARE {name} ({types}) AS {}", prepared.text),
-        _ => format!("PREPARE {name} AS {}", prepared.text),
-    }
-}
-
-/// An argument of EXECUTE, if it is a plain literal.
-fn argument(text: &str) -> Argument {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("null") {
-        return Argument::Null;
-    }
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => ("-", digits.trim_start()),
-        None => ("", text),
-    };
-    let mut lexed = Lexed::default();
-    lex(digits.as_bytes(), &mut lexed);
-    let (true, [slot]) = (lexed.certain, lexed.slots.as_slice()) else { return Argument::Expression };
-    if lexed.shape.len() != 1 {
-        return Argument::Expression;
-    }
-    match (slot.kind, literal_text(slot.kind, digits.as_bytes())) {
-        (SlotKind::Integer, Some(digits)) => Argument::Number(format!("{sign}{digits}")),
-        (SlotKind::String | SlotKind::EscapeString | SlotKind::DollarString, Some(text)) if sign.is_empty() => {
-            Argument::Text(text.into_owned())
-        }
-        _ => Argument::Expression,
-    }
 }

@@ -297,7 +297,7 @@ impl<'a> Words<'a> {
 }
 
 /// The place of the first byte from `at` on that is neither blank nor in a comment.
-pub(super) fn skip_blanks(text: &[u8], mut at: usize) -> usize {
+pub fn skip_blanks(text: &[u8], mut at: usize) -> usize {
     loop {
         at = match (text.get(at), text.get(at + 1)) {
             (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c), _) => at + 1,

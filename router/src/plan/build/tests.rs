@@ -213,7 +213,9 @@ fn summary(text: &str) -> String {
             }
         }
     };
+    let sets = plan.session.sets.len();
     match plan.session.pin {
+        None if sets > 0 => format!("{kind} sets {sets}"),
         Some(pin) => format!("{kind} pin {pin}"),
         None => kind,
     }

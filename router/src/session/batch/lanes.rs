@@ -56,6 +56,15 @@ impl Lane {
     pub(super) fn conn(&mut self) -> Option<&mut Conn> {
         self.held.as_mut().map(Held::conn)
     }
+
+    /// The backend is taken out, to be put back.
+    pub(super) fn take(&mut self) -> Option<Held> {
+        self.held.take()
+    }
+
+    pub(super) fn put(&mut self, held: Held) {
+        self.held = Some(held);
+    }
 }
 
 /// The lanes of a session.
@@ -78,8 +87,8 @@ pub(super) struct Lanes {
     /// An Execute was asked in the batch at hand.
     executed: bool,
     writes: bool,
-    /// A statement was prepared by name in the batch at hand.
-    named: bool,
+    /// What follows must know how the batch at hand ends.
+    stays: bool,
     /// Part of the batch at hand was answered already.
     left: bool,
     stale: bool,
@@ -96,6 +105,11 @@ impl Lanes {
         self.behind > 0
     }
 
+    /// Something is asked of a backend and not answered yet.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.script.is_empty() || self.executed
+    }
+
     pub(super) fn executed(&self) -> bool {
         self.executed
     }
@@ -105,9 +119,9 @@ impl Lanes {
         self.executed = true;
     }
 
-    /// A statement is prepared by name: if that fails, what follows must know.
-    pub(super) fn note_named(&mut self) {
-        self.named = true;
+    /// What follows must know how the batch at hand ends.
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
     }
 
     pub(super) fn current(&self) -> Option<&Lane> {
@@ -197,14 +211,14 @@ impl Lanes {
     fn next_batch(&mut self) {
         self.batch += 1;
         self.current = None;
-        (self.executed, self.writes, self.named, self.left) = (false, false, false, false);
+        (self.executed, self.writes, self.stays, self.left) = (false, false, false, false);
     }
 
     /// The batch at hand works on one backend, and what comes after it need not know how it ends.
     fn may_run_on(&self) -> bool {
         let several = self.lanes.iter().filter(|lane| lane.batch == self.batch).count() > 1;
         let asked: usize = self.lanes.iter().map(|lane| lane.out.len()).sum();
-        !self.named && !self.left && !several && asked < CHUNK && self.current().is_some_and(|lane| !lane.apart)
+        !self.stays && !self.left && !several && asked < CHUNK && self.current().is_some_and(|lane| !lane.apart)
     }
 
     /// Drops what is expected up to the end of the batch that the script's front belongs to. Returns which lanes still
@@ -518,6 +532,7 @@ impl Session {
             self.forget_unparsed(&answer);
             if answer.error.is_some() && self.txn.is_none() {
                 self.temp_tables.truncate(temps);
+                self.restore_settings_of_batch();
             }
             let Some(mut held) = held else { continue };
             if answer.stale {

@@ -12,6 +12,7 @@ use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
     metrics::RouteKind,
+    pool::profile::Profile,
     registry::Doing,
 };
 use bytes::{Buf, Bytes};
@@ -40,6 +41,8 @@ pub(super) struct Batch {
     /// Messages behind the one at hand.
     input: Bytes,
     started: Option<Instant>,
+    /// The session's settings before the first statement since the last Sync that changed them.
+    settings: Option<Arc<Profile>>,
     /// The way of the batch's last execution.
     route: Option<RouteKind>,
     /// The batch runs for the second time: what backends had prepared before is not relied on.
@@ -115,6 +118,7 @@ impl Session {
             return Box::pin(self.heal(input)).await;
         }
         self.batch.fresh.clear();
+        self.batch.settings = None;
         if self.txn.is_none() {
             self.batch.portals.clear();
         }
@@ -202,6 +206,7 @@ impl Session {
             self.batch.portals.clear();
         }
         self.batch.fresh.clear();
+        self.batch.settings = None;
         self.batch.started = None;
         Ok(())
     }
@@ -257,11 +262,21 @@ impl Session {
             // Its Parse was not answered: for the client it is the one that failed.
             self.statements.remove(&name);
         }
+        self.restore_settings_of_batch();
         let fault = match self.close_lanes().await {
             Ok(()) => fault,
             Err(earlier) => earlier,
         };
         self.fault(fault)
+    }
+}
+
+impl Session {
+    /// A batch that failed outside a transaction block is rolled back, what it set with it.
+    fn restore_settings_of_batch(&mut self) {
+        if let Some(before) = self.batch.settings.take().filter(|_| self.txn.is_none()) {
+            self.settings.current = before;
+        }
     }
 }
 

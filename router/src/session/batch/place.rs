@@ -83,11 +83,14 @@ impl Session {
                 }
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
-            Verb::Execute { .. } => {
-                return Err(Report::new(catalogue::UNSUPPORTED)
-                    .detail("EXECUTE by the extended protocol")
-                    .hint("Bind the prepared statement, or send EXECUTE by the simple protocol.")
-                    .into());
+            // The server says that there is none.
+            Verb::Execute { name, .. } if !self.statements.contains_key(name.as_bytes()) => server(any),
+            Verb::Execute { name, arguments, .. } => {
+                let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
+                let text = prepared.text.get(start..).unwrap_or_default();
+                let executed = self.execution(text, name, arguments, snapshot)?;
+                let place = Place::Server { shard: executed.shard, reach: executed.reach, apart: false };
+                return Ok((executed.plan, place));
             }
             _ => Place::Special,
         };

@@ -2,12 +2,8 @@
 //! pgring's own answers. Never: where rows are.
 
 use super::{
-    super::{
-        Fault, Session,
-        calls::Execution,
-        hold,
-        prepared::{Declared, Prepared},
-    },
+    super::{Fault, Session, calls::Execution, hold, prepared::Prepared},
+    lanes::Lane,
     place::Place,
     statement::is_silent,
     violation,
@@ -17,7 +13,7 @@ use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
     metrics::RouteKind,
-    plan::{Plan, PlanKind},
+    plan::{Plan, PlanKind, SessionEffect},
     route::bind::{Parameters, Values},
     sql::{
         fingerprint::Lexed,
@@ -131,7 +127,7 @@ impl Session {
         let (plan, place) = self.place(&prepared, &values, snapshot)?;
         let rest = body.slice_ref(bind.rest);
         let mut portal = Portal {
-            prepared: prepared.clone(),
+            prepared: self.stand_in(&prepared).unwrap_or_else(|| prepared.clone()),
             plan,
             rest,
             place,
@@ -142,11 +138,15 @@ impl Session {
         };
         match place {
             Place::Server { shard, reach, apart } => {
+                self.seeks_sequences = portal.plan.session.asks_sequence;
                 self.lane(shard, reach, apart, snapshot).await?;
-                self.ensure_parsed(bind.statement, &prepared).await?;
+                if portal.plan.session.asks_sequence {
+                    self.lane_with_sequences((shard, reach, apart), snapshot).await?;
+                }
+                self.ensure_parsed(bind.statement, &portal.prepared).await?;
                 self.make_room(bind.rest.len()).await?;
                 if let Some(lane) = self.batch.lanes.current_mut() {
-                    build::bind_raw(&mut lane.out, bind.portal, prepared.backend_name(), bind.rest);
+                    build::bind_raw(&mut lane.out, bind.portal, portal.prepared.backend_name(), bind.rest);
                     portal.bound = Some(lane.number);
                     self.batch.lanes.expect(Expect::Bind);
                     if matches!(portal.plan.kind, PlanKind::Sharded(_)) {
@@ -164,6 +164,27 @@ impl Session {
         }
         self.batch.portals.insert(bind.portal, portal);
         Ok(())
+    }
+
+    /// Makes the lane one whose backend gives this session no other's value of a sequence.
+    async fn lane_with_sequences(
+        &mut self,
+        (shard, reach, apart): (ShardIndex, Reach, bool),
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        let own = self.sequences;
+        let Some(lane) = self.batch.lanes.current_mut() else { return Ok(()) };
+        let foreign = lane.conn().is_some_and(|conn| conn.sequences_of != own);
+        if foreign && self.batch.lanes.is_asked() {
+            self.leave_lanes().await?;
+            self.lane(shard, reach, apart, snapshot).await?;
+        }
+        let Some(mut held) = self.batch.lanes.current_mut().and_then(Lane::take) else { return Ok(()) };
+        let result = self.own_sequences(&mut held).await;
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            lane.put(held);
+        }
+        result
     }
 
     /// Makes the lane the one where a portal is. Outside the transaction a portal goes with its lane, which may have
@@ -259,7 +280,7 @@ impl Session {
             return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
         };
         Ok(Portal {
-            prepared: Arc::new(Prepared::new("", Declared::Text("".into()), Lexed::default(), None)),
+            prepared: Arc::new(Prepared::new("", Box::default(), Lexed::default(), None)),
             plan: Arc::new(Plan::local()),
             rest: Bytes::new(),
             place: Place::Server { shard, reach: Reach::Nothing, apart: false },
@@ -274,7 +295,7 @@ impl Session {
     async fn describe_apart(&mut self, portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
         let mut out = BytesMut::new();
-        build::parse(&mut out, "", portal.prepared.text.as_bytes(), portal.prepared.types());
+        build::parse(&mut out, "", portal.prepared.bytes(), portal.prepared.types());
         build::bind_raw(&mut out, "", "", &portal.rest);
         build::describe(&mut out, b'P', "");
         build::sync(&mut out);
@@ -311,14 +332,48 @@ impl Session {
         }
         if let Some(lane) = self.batch.lanes.current_mut() {
             build::execute(&mut lane.out, execute.portal, execute.max_rows);
+            if reach == Reach::Write
+                && let Some(conn) = lane.conn()
+            {
+                conn.sequences_of = self.sequences;
+            }
             self.batch.lanes.expect(Expect::Execute);
             self.batch.lanes.note_execute();
         }
-        if let Some(reason) = portal.plan.session.pin {
-            self.pin(reason);
+        if portal.plan.session != SessionEffect::default() {
+            self.batch.lanes.stay();
+            self.pin_for(&portal.plan.session);
+            self.note_temps(&portal.plan.session.creates_temp);
+            if !portal.plan.session.sets.is_empty() {
+                self.assign_bound(&portal).await?;
+            }
         }
-        self.note_temps(&portal.plan.session.creates_temp);
         self.make_room(0).await
+    }
+
+    /// Takes on what an execution sets by `set_config`.
+    async fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
+        if !portal.prepared.needs.is_empty() {
+            // Its values are the arguments of an EXECUTE.
+            self.pin("set_config");
+            return Ok(());
+        }
+        let mut whole = BytesMut::new();
+        build::bind_raw(&mut whole, "", "", &portal.rest);
+        let body = whole.split_off(5);
+        let bind = Bind::parse(&body).map_err(violation)?;
+        let parameters = bind.parameters().map_err(violation)?;
+        let bound = Parameters::Bound(&parameters, portal.prepared.types());
+        let values = portal.prepared.values(bound, self.settings.utf8());
+        let changed = self.changed_by(&portal.plan.session.sets, &values);
+        let Some(mut held) = self.batch.lanes.current_mut().and_then(Lane::take) else { return Ok(()) };
+        if let Some(assigned) = self.assign(changed, &mut held).await {
+            self.batch.settings.get_or_insert(assigned.session_before());
+        }
+        if let Some(lane) = self.batch.lanes.current_mut() {
+            lane.put(held);
+        }
+        Ok(())
     }
 
     async fn execute_special(
@@ -337,6 +392,9 @@ impl Session {
             let span = portal.prepared.lexed.statements.first().copied();
             let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
             let text = text.unwrap_or_default().to_owned();
+            if self.txn.is_none() {
+                self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
+            }
             return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
         }
         if portal.suspended {

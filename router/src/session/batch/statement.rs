@@ -4,7 +4,7 @@
 use super::{
     super::{
         Fault, Session,
-        prepared::{self, Declared, Prepared},
+        prepared::{self, Prepared},
         verbs::text_field,
     },
     violation,
@@ -14,7 +14,10 @@ use crate::{
     error::{Report, catalogue},
     execute::relay::Expect,
     plan::Plan,
-    sql::verb::{Verb, Which},
+    sql::{
+        fingerprint::{Lexed, lex},
+        verb::{Verb, Which},
+    },
     txn::Reach,
 };
 use bytes::Bytes;
@@ -31,11 +34,7 @@ const PARSE_COMPLETE: Bytes = Bytes::from_static(&[b'1', 0, 0, 0, 4]);
 impl Session {
     pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), Fault> {
         let parse = Parse::parse(body).map_err(violation)?;
-        let Ok(text) = std::str::from_utf8(parse.sql) else {
-            return Err(Report::with(catalogue::NOT_UNDERSTOOD, "the statement is not valid UTF-8")
-                .hint("Set client_encoding to UTF8.")
-                .into());
-        };
+        let text = &*String::from_utf8_lossy(parse.sql);
         self.send_pending().await?;
         if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
             let name = String::from_utf8_lossy(parse.name);
@@ -46,7 +45,14 @@ impl Session {
             .into());
         }
         let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
-        let prepared = prepared::seen(text, parse.types, schema);
+        let prepared = if self.is_foreign(text) {
+            foreign(text, &parse, schema)?
+        } else {
+            prepared::seen(text, parse.types, schema)
+        };
+        if self.txn.as_ref().is_some_and(|txn| txn.failed) && !may_end(&prepared) {
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+        }
         self.statements.insert(parse.name.into(), prepared.clone());
         self.batch.fresh.push(parse.name.into());
         self.batch.pending = Some((parse.name.into(), prepared));
@@ -91,12 +97,15 @@ impl Session {
 
     /// Adds a statement's Parse to the lane, unless its backend has it.
     pub(super) async fn add_parse(&mut self, prepared: &Arc<Prepared>, hidden: bool) -> Result<(), Fault> {
+        for needed in &prepared.needs {
+            Box::pin(self.add_parse(needed, true)).await?;
+        }
         self.make_room(prepared.text.len()).await?;
         let healing = self.batch.healing;
         let lanes = &mut self.batch.lanes;
         let Some(lane) = lanes.current_mut() else { return Ok(()) };
         let Some(id) = prepared.id else {
-            build::parse(&mut lane.out, "", prepared.text.as_bytes(), prepared.types());
+            build::parse(&mut lane.out, "", prepared.bytes(), prepared.types());
             lane.unnamed = Some(prepared.clone());
             lanes.expect(Expect::Parse { id: None, hidden });
             return Ok(());
@@ -108,12 +117,6 @@ impl Session {
             }
             return Ok(());
         }
-        let Declared::Types(types) = &prepared.declared else {
-            return Err(Report::new(catalogue::UNSUPPORTED)
-                .detail("a statement prepared by SQL and executed by the extended protocol")
-                .hint("Use EXECUTE.")
-                .into());
-        };
         let gone = conn.statements.add(id);
         let name = prepared.backend_name();
         if let Some(gone) = gone {
@@ -121,13 +124,13 @@ impl Session {
         }
         // After an error a Close is not read, so the name may be taken there.
         build::close(&mut lane.out, b'S', name);
-        build::parse(&mut lane.out, name, prepared.text.as_bytes(), types);
+        build::parse(&mut lane.out, name, prepared.bytes(), prepared.types());
         if gone.is_some() {
             lanes.expect(Expect::Close { hidden: true });
         }
         lanes.expect(Expect::Close { hidden: true });
         lanes.expect(Expect::Parse { id: Some(id), hidden });
-        lanes.note_named();
+        lanes.stay();
         Ok(())
     }
 
@@ -198,6 +201,7 @@ impl Session {
             return Ok(());
         }
         self.any_lane().await?;
+        let prepared = self.stand_in(&prepared).unwrap_or(prepared);
         self.ensure_parsed(describe.name, &prepared).await?;
         if let Some(lane) = self.batch.lanes.current_mut() {
             build::describe(&mut lane.out, b'S', prepared.backend_name());
@@ -222,4 +226,25 @@ impl Session {
 /// A verb that has no rows.
 pub(super) fn is_silent(verb: &Verb) -> bool {
     !matches!(verb, Verb::Show(_) | Verb::Fetch { .. } | Verb::Execute { .. })
+}
+
+/// A statement in another encoding than UTF-8.
+fn foreign(text: &str, parse: &Parse<'_>, schema: Option<u64>) -> Result<Arc<Prepared>, Fault> {
+    let mut lexed = Lexed::default();
+    lex(text.as_bytes(), &mut lexed);
+    let prepared = Prepared::new(text, parse.types.iter().collect(), lexed, schema).foreign(parse.sql);
+    if prepared.verb.is_some() {
+        return Err(Report::new(catalogue::UNSUPPORTED)
+            .detail("a statement about the session in another encoding than UTF8")
+            .hint("Set client_encoding to UTF8.")
+            .into());
+    }
+    Ok(Arc::new(prepared))
+}
+
+/// It is allowed in a transaction that has failed.
+fn may_end(prepared: &Prepared) -> bool {
+    use Verb::{Commit, PrepareTransaction, Rollback, RollbackTo};
+    let ends = |verb: &Verb| matches!(verb, Commit { .. } | Rollback { .. } | RollbackTo(_) | PrepareTransaction(_));
+    prepared.lexed.statements.is_empty() || prepared.verb.as_ref().is_some_and(ends)
 }

@@ -1,0 +1,252 @@
+//! SQL prepared: PREPARE, EXECUTE and DEALLOCATE, over the same map of statements as the protocol's.
+//! In: their names and arguments. Out: answers of a server under the client's names. Never: a second map.
+
+use super::{
+    Fault, Session,
+    hold::Held,
+    prepared::Prepared,
+    simple::{Done, Target},
+};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    plan::{Plan, PlanKind},
+    pool::conn::ConnError,
+    route::bind::{Argument, Parameters},
+    sql::{
+        fingerprint::{Lexed, SlotKind, lex, literal_text},
+        verb::Which,
+    },
+    txn::Reach,
+};
+use bytes::BytesMut;
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::{message::build, quote};
+use std::sync::Arc;
+
+impl Session {
+    /// PREPARE: a server judges it under the client's own name.
+    pub(super) async fn prepare(&mut self, text: &str, name: &str, at: usize) -> Result<Done, Fault> {
+        if self.statements.contains_key(name.as_bytes()) {
+            return Err(Report::with(
+                catalogue::DUPLICATE_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .into());
+        }
+        let snapshot = self.database.snapshot().clone();
+        let default = snapshot.topology.default_shard;
+        let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let mut held = self.hold(&snapshot, shard).await?;
+        let mut status = if self.txn.is_some() { b'T' } else { b'I' };
+        // The server judges it under the client's own name, and says which types its parameters have.
+        let sql = format!(
+            "{text}\n;SELECT parameter_types::pg_catalog.oid[]::pg_catalog.text FROM pg_catalog.pg_prepared_statements \
+             WHERE name = {};DEALLOCATE {}",
+            quote::literal(name),
+            quote::identifier(name),
+        );
+        let opened = match held.opening.take() {
+            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
+            None => Ok(()),
+        };
+        let judged = match opened {
+            Ok(()) => held.conn().housekeep(&sql).await,
+            Err(error) => Err(error),
+        };
+        let rows = match judged {
+            Ok(rows) => rows,
+            Err(ConnError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                status = if self.txn.is_some() { b'E' } else { b'I' };
+                self.let_go(held, status, Reach::Nothing);
+                return Err(Fault::Told);
+            }
+            Err(error) => return Err(self.lost_while_held(&error)),
+        };
+        self.let_go(held, status, Reach::Nothing);
+        let inner = text.get(at..).unwrap_or_default();
+        let mut lexed = Lexed::default();
+        lex(inner.as_bytes(), &mut lexed);
+        let types = rows.first().and_then(|row| row.first()?.as_deref()).map(oids).unwrap_or_default();
+        let mut prepared = Prepared::new(inner, types, lexed, Some(snapshot.schema.version));
+        prepared.sql = Some(text.into());
+        build::command_complete(&mut self.client.out, "PREPARE");
+        self.statements.insert(name.as_bytes().into(), Arc::new(prepared));
+        Ok(Done::Open)
+    }
+
+    /// EXECUTE.
+    pub(super) async fn execute_prepared(
+        &mut self,
+        text: &str,
+        name: &str,
+        arguments: &[(usize, usize)],
+        open: usize,
+    ) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let execution = self.execution(text, name, arguments, &snapshot)?;
+        let Executed { prepared, arguments, plan, shard, reach } = &execution;
+        let (shard, reach) = (*shard, *reach);
+        self.admit(&[shard], reach)?;
+        let held = self.hold(&snapshot, shard).await?;
+        let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
+        let mut held = self.prepare_or_let_go(held, prepared).await?;
+        self.pin_for(&plan.session);
+        if plan.session.asks_sequence {
+            self.own_sequences(&mut held).await?;
+        }
+        let assigned = if plan.session.sets.is_empty() {
+            None
+        } else {
+            let values = prepared.values(Parameters::Arguments(arguments), self.settings.utf8());
+            let changed = self.changed_by(&plan.session.sets, &values);
+            self.assign(changed, &mut held).await
+        };
+        let mut out = BytesMut::new();
+        let rest = text.get(open..).unwrap_or_default();
+        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
+        let answer = self.relay_simple(held, &out, reach, false).await?;
+        if answer.error.is_some() {
+            self.unassign(assigned, shard);
+            return Err(Fault::Told);
+        }
+        Ok(Done::Open)
+    }
+
+    /// What an EXECUTE executes, and where.
+    pub(super) fn execution(
+        &mut self,
+        text: &str,
+        name: &str,
+        arguments: &[(usize, usize)],
+        snapshot: &Snapshot,
+    ) -> Result<Executed, Fault> {
+        let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
+            return Err(unknown_statement(name).into());
+        };
+        if prepared.verb.is_some() {
+            return Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("EXECUTE of a statement about the session or its transaction")
+                .hint("Send the statement itself.")
+                .into());
+        }
+        let wanted = prepared.types().len().max(usize::from(prepared.lexed.parameters));
+        if wanted != arguments.len() {
+            return Err(Report::with(
+                catalogue::PARAMETER_VALUE,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .sqlstate("42601")
+            .detail(format!("Expected {wanted} parameters but got {}.", arguments.len()))
+            .into());
+        }
+        let plan = self.prepared_plan(&prepared);
+        let arguments: Vec<_> =
+            arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
+        let values = prepared.values(Parameters::Arguments(&arguments), self.settings.utf8());
+        let (shard, reach) = match (self.target_of(&plan, &values, snapshot)?, &plan.kind) {
+            (Target::Server { shard, reach, .. }, _) => (shard, reach),
+            (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
+                return Err(Self::refused(refusal).into());
+            }
+            (Target::Special, _) => return Err(execute_over_shards().into()),
+        };
+        Ok(Executed { prepared, arguments, plan, shard, reach })
+    }
+
+    /// Prepares a statement on a backend, unless it is there.
+    pub(super) async fn prepare_there(&mut self, held: &mut Held, prepared: &Prepared) -> Result<(), Fault> {
+        let Some(id) = prepared.id else { return Ok(()) };
+        if held.conn().statements.touch(id) {
+            return Ok(());
+        }
+        let opened = match held.opening.take() {
+            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
+            None => Ok(()),
+        };
+        let conn = held.conn();
+        let gone = conn.statements.add(id);
+        let made = match opened {
+            Ok(()) => conn.prepare(id, gone, prepared.bytes(), prepared.types()).await,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(()) => Ok(()),
+            Err(ConnError::Server(fields)) => {
+                held.conn().statements.remove(id);
+                build::error(&mut self.client.out, &fields);
+                Err(Fault::Told)
+            }
+            Err(error) => Err(self.lost_while_held(&error)),
+        }
+    }
+
+    /// DEALLOCATE.
+    pub(super) fn deallocate(&mut self, which: &Which) -> Result<Done, Fault> {
+        let tag = match which {
+            Which::All => {
+                self.statements.retain(|name, _| name.is_empty());
+                "DEALLOCATE ALL"
+            }
+            Which::Name(name) => {
+                if self.statements.remove(name.as_bytes()).is_none() {
+                    return Err(unknown_statement(name).into());
+                }
+                "DEALLOCATE"
+            }
+        };
+        build::command_complete(&mut self.client.out, tag);
+        Ok(Done::Open)
+    }
+}
+
+fn execute_over_shards() -> Report {
+    Report::new(catalogue::MANY_SHARDS)
+        .detail("EXECUTE of a statement that does not go to one server")
+        .hint("Send the statement itself, or prepare it by the extended protocol.")
+}
+
+/// Numbers of types as `{23,25}` lists them.
+fn oids(text: &str) -> Box<[u32]> {
+    text.trim_matches(['{', '}']).split(',').filter_map(|oid| oid.parse().ok()).collect()
+}
+
+fn unknown_statement(name: &str) -> Report {
+    Report::with(catalogue::UNKNOWN_STATEMENT, format!("prepared statement \"{name}\" does not exist"))
+}
+
+/// What an EXECUTE executes.
+#[derive(Debug)]
+pub(super) struct Executed {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) arguments: Vec<Argument>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) shard: ShardIndex,
+    pub(super) reach: Reach,
+}
+
+/// An argument of EXECUTE, if it is a plain literal.
+fn argument(text: &str) -> Argument {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("null") {
+        return Argument::Null;
+    }
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits.trim_start()),
+        None => ("", text),
+    };
+    let mut lexed = Lexed::default();
+    lex(digits.as_bytes(), &mut lexed);
+    let (true, [slot]) = (lexed.certain, lexed.slots.as_slice()) else { return Argument::Expression };
+    if lexed.shape.len() != 1 {
+        return Argument::Expression;
+    }
+    match (slot.kind, literal_text(slot.kind, digits.as_bytes())) {
+        (SlotKind::Integer, Some(digits)) => Argument::Number(format!("{sign}{digits}")),
+        (SlotKind::String | SlotKind::EscapeString | SlotKind::DollarString, Some(text)) if sign.is_empty() => {
+            Argument::Text(text.into_owned())
+        }
+        _ => Argument::Expression,
+    }
+}
