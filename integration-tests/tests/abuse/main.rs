@@ -131,13 +131,23 @@ async fn same(cases: Vec<Case>) {
             (case, expected, answered)
         });
     }
-    let played: Vec<(Case, Vec<String>, Vec<String>)> = playing.join_all().await;
+    let mut played: Vec<(Case, Vec<String>, Vec<String>)> = playing.join_all().await;
+    for (_, _, answered) in &mut played {
+        without_farewell(answered);
+    }
     let differing: Vec<String> = played
         .iter()
         .filter(|(_, expected, answered)| expected != answered)
         .map(|(case, expected, answered)| difference(&case.name, expected, answered))
         .collect();
     assert!(differing.is_empty(), "{} of {} differ\n{}", differing.len(), played.len(), differing.join("\n"));
+}
+
+/// PostgreSQL closes the connection on a broken length without a word; pgring says why before it does the same.
+fn without_farewell(answered: &mut Vec<String>) {
+    if answered.last().is_some_and(|last| last == "closed") {
+        answered.retain(|answer| answer != "E FATAL FATAL 08P01 invalid message length");
+    }
 }
 
 fn difference(name: &str, expected: &[String], answered: &[String]) -> String {

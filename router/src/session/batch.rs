@@ -115,6 +115,10 @@ impl Session {
             _ if self.batch.skipping => Ok(()),
             b'H' => {
                 self.work().await?;
+                match extended::empty(&body) {
+                    Err(error) if !self.batch.skipping => self.fail(violation(error)).await?,
+                    _ => {}
+                }
                 self.flush_batch().await
             }
             _ => {
@@ -162,6 +166,44 @@ impl Session {
             self.database.statements.record(route, started.elapsed().as_secs_f64());
         }
         if told { Ok(()) } else { self.ready().await }
+    }
+
+    /// Works off what waits for a Sync before a message that is not of the extended protocol; false if that message is
+    /// passed over, since an error was reported and no Sync has come.
+    pub(super) async fn finish_batch(&mut self) -> Result<bool, End> {
+        if !self.batch.skipping {
+            self.work().await?;
+        }
+        if !self.batch.skipping {
+            let sent = match self.send_pending().await {
+                Ok(()) => match self.batch.segment.take() {
+                    Some(segment) => self.end_segment(segment, true).await,
+                    None => Ok(()),
+                },
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = sent {
+                self.fail(fault).await?;
+            }
+        }
+        Ok(!self.batch.skipping)
+    }
+
+    /// Whether messages of the extended protocol wait for a Sync, or are passed over up to one.
+    pub(super) fn has_batch(&self) -> bool {
+        self.batch.skipping || !self.batch.waiting.is_empty() || self.batch.segment.is_some() || self.batch.pending.is_some()
+    }
+
+    /// Data of a COPY whose Execute still waits: it begins now, and takes them.
+    pub(super) async fn copy_begins(&mut self, frame: BytesMut) -> Result<(), End> {
+        if self.batch.skipping || self.batch.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut whole = frame;
+        whole.unsplit(std::mem::take(&mut self.client.inbuf));
+        self.client.inbuf = whole;
+        self.work().await?;
+        self.flush_batch().await
     }
 
     /// A new transaction has no portals.
@@ -428,8 +470,8 @@ impl Session {
 
     async fn on_bind(&mut self, body: Bytes) -> Result<(), Fault> {
         let bind = Bind::parse(&body).map_err(violation)?;
-        let parameters = bind.parameters().map_err(violation)?;
         let prepared = self.statement_named(bind.statement)?;
+        let parameters = bind.parameters().map_err(violation)?;
         if !bind.portal.is_empty() && self.batch.portals.contains_key(bind.portal) {
             let name = String::from_utf8_lossy(bind.portal);
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());

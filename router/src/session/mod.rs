@@ -180,6 +180,10 @@ impl Session {
     }
 
     async fn end(mut self, end: End) {
+        // What came before the bytes that cannot be read is answered before them.
+        if matches!(end, End::Client(FrontendError::OutOfStep(_) | FrontendError::TooLarge(_))) && self.has_batch() {
+            let _answered = self.finish_batch().await;
+        }
         let report = match end {
             End::Fatal(report) => Some(*report),
             End::Client(FrontendError::OutOfStep(what)) => Some(Report::with(catalogue::PROTOCOL, what).fatal()),
@@ -203,14 +207,23 @@ impl Session {
         let (kind, frame) = self.next_frame().await?;
         let _timer = self.timer(kind);
         match kind {
+            b'Q' | b'F' if self.has_batch() && !self.finish_batch().await? => Ok(()),
             b'Q' => self.simple(frame).await,
-            b'X' => Err(End::Terminate),
+            b'X' => self.leave().await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(kind, frame).await,
             b'F' => self.function_call(&frame).await,
-            // What is left of a COPY that has failed already.
-            b'd' | b'c' | b'f' => Ok(()),
+            // Data of a COPY that waits for a Sync, or what is left of one that has failed already.
+            b'd' | b'c' | b'f' => self.copy_begins(frame).await,
             _ => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
         }
+    }
+
+    /// The client leaves: what it asked before is worked off, as PostgreSQL would have by now.
+    async fn leave(&mut self) -> Result<(), End> {
+        if self.has_batch() && !self.finish_batch().await? {
+            self.client.flush().await?;
+        }
+        Err(End::Terminate)
     }
 
     /// Cancels what runs for this client when it has taken too long (`timeouts.query`).
