@@ -216,6 +216,28 @@ impl Raw {
         }
     }
 
+    /// The next message within `patience`; an error if none comes, `None` when the connection is closed.
+    ///
+    /// # Errors
+    /// When nothing comes in time.
+    pub async fn read_within(&mut self, patience: Duration) -> Result<Option<Frame>, tokio::time::error::Elapsed> {
+        loop {
+            if let Some(frame) = self.take_frame() {
+                return Ok(Some(frame));
+            }
+            let read = tokio::time::timeout(patience, self.stream.read_buf(&mut self.input)).await?;
+            if !matches!(read, Ok(count) if count > 0) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Closes the sending half: the other side reads the end of the stream.
+    pub async fn shut(&mut self) {
+        // A peer that has closed already needs no end.
+        let _ = self.stream.shutdown().await;
+    }
+
     fn take_frame(&mut self) -> Option<Frame> {
         let (tag, length) = (*self.input.first()?, self.input.get(1..5)?);
         let length = u32::from_be_bytes(length.try_into().ok()?) as usize;

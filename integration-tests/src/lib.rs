@@ -15,6 +15,7 @@
 //! ```
 
 pub mod client;
+pub mod script;
 pub mod postgres;
 pub mod router;
 pub mod cluster;

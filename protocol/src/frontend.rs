@@ -191,6 +191,8 @@ pub async fn greet(stream: impl Into<Stream>, options: &GreetOptions) -> Result<
             Ok(Packet::GssEnc) => ("GSSAPI encryption", &mut asked_gss),
             Ok(Packet::Cancel { pid, secret }) => return Ok(Greeting::Cancel { pid, secret: secret.to_vec() }),
             Ok(Packet::Startup { major, minor, rest }) => return greeter.startup((major, minor), rest).await,
+            // A cancel request is never answered, nor is one with a secret that can be none.
+            Err(MessageError::Value) => return Err(GreetError::NotAStartup),
             Err(error) => return greeter.refuse(error.into()).await,
         };
         greeter = greeter.encryption(request).await?;
@@ -235,16 +237,17 @@ impl Greeter<'_> {
         if std::mem::replace(asked, true) {
             return self.refuse(GreetError::Repeated(name)).await;
         }
-        if !self.buffer.is_empty() {
-            return self.refuse(GreetError::EarlyData(name)).await;
-        }
+        let has_early_data = !self.buffer.is_empty();
         if name == "SSL" && self.options.tls.is_some() && matches!(self.stream, Stream::Tcp(_)) {
+            if has_early_data {
+                return self.refuse(GreetError::EarlyData(name)).await;
+            }
             self.stream.write_all(b"S").await?;
             return self.handshake(false).await;
         }
         self.stream.write_all(b"N").await?;
         self.stream.flush().await?;
-        Ok(self)
+        if has_early_data { self.refuse(GreetError::EarlyData(name)).await } else { Ok(self) }
     }
 
     async fn handshake(self, is_direct: bool) -> Result<Self, GreetError> {

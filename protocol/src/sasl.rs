@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use crate::sqlstate;
+
 /// The mechanism without channel binding.
 pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
 /// The mechanism bound to the TLS channel.
@@ -20,17 +22,20 @@ const MAX_ITERATIONS: u32 = 1_000_000;
 
 type Key = [u8; 32];
 
-/// A SASL exchange that cannot go on; all but the last are faults of the peer's messages (SQLSTATE 08P01).
+/// A SASL exchange that cannot go on; all but the last two are faults of the peer's messages. The texts are PostgreSQL's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SaslError {
     /// A message that breaks the grammar of RFC 5802.
-    #[error("malformed SCRAM message ({0})")]
+    #[error("malformed SCRAM message")]
     Malformed(&'static str),
+    /// A nonce of bytes that RFC 5802 does not allow.
+    #[error("non-printable characters in SCRAM nonce")]
+    Nonce,
     /// A mechanism that was not offered.
     #[error("client selected an invalid SASL authentication mechanism")]
     Mechanism,
     /// Channel binding that does not fit what was offered, or the channel.
-    #[error("SCRAM channel binding check failed ({0})")]
+    #[error("{0}")]
     ChannelBinding(&'static str),
     /// Something of RFC 5802 that PostgreSQL does not have either.
     #[error("{0}")]
@@ -41,6 +46,24 @@ pub enum SaslError {
     /// The server refused the proof.
     #[error("server reported error \"{0}\"")]
     Refused(String),
+}
+
+impl SaslError {
+    /// The SQLSTATE that PostgreSQL refuses a client with.
+    #[must_use]
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => sqlstate::FEATURE_NOT_SUPPORTED,
+            Self::ChannelBinding(_) => sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
+            _ => sqlstate::PROTOCOL_VIOLATION,
+        }
+    }
+
+    /// What was found, where the text does not say it.
+    #[must_use]
+    pub fn detail(&self) -> Option<&'static str> {
+        if let Self::Malformed(what) = self { Some(what) } else { None }
+    }
 }
 
 /// A text that is not a SCRAM-SHA-256 verifier.
@@ -181,12 +204,16 @@ impl ScramServer {
     /// [`SaslError`] (SQLSTATE 08P01, or 0A000 for what is not supported).
     pub fn first(self, mechanism: &[u8], message: &[u8]) -> Result<ScramExchange, SaslError> {
         let plus = self.choose(mechanism)?;
-        let text = std::str::from_utf8(message).or(Err(SaslError::Malformed("not UTF-8")))?;
+        let text = text_of(message)?;
         let (flag, rest) = text.split_once(',').ok_or(SaslError::Malformed("no channel binding flag"))?;
         let (authzid, bare) = rest.split_once(',').ok_or(SaslError::Malformed("no authorization identity"))?;
         let bound = self.check_flag(flag, plus)?;
-        if !authzid.is_empty() {
-            return Err(SaslError::Unsupported("client uses authorization identity, but it is not supported"));
+        match authzid.as_bytes().first() {
+            None => {}
+            Some(b'a') => {
+                return Err(SaslError::Unsupported("client uses authorization identity, but it is not supported"));
+            }
+            Some(_) => return Err(SaslError::Malformed("unexpected attribute where an identity may stand")),
         }
         let client_nonce = client_nonce(bare)?;
         let mut binding = format!("{flag},,").into_bytes();
@@ -206,12 +233,20 @@ impl ScramServer {
         match (flag, plus, self.end_point.as_deref()) {
             ("p=tls-server-end-point", true, Some(bytes)) => Ok(bytes),
             ("n", false, _) | ("y", false, None) => Ok(&[]),
-            ("y", false, Some(_)) => Err(SaslError::ChannelBinding("the client missed that it was offered")),
+            ("y", false, Some(_)) => Err(SaslError::ChannelBinding("SCRAM channel binding negotiation error")),
             ("n" | "y", true, _) => Err(SaslError::Malformed("SCRAM-SHA-256-PLUS without channel binding data")),
-            _ if flag.starts_with("p=") => Err(SaslError::ChannelBinding("unsupported channel-binding type")),
+            _ if flag.starts_with("p=") => Err(SaslError::Malformed("channel binding that was not agreed on")),
             _ => Err(SaslError::Malformed("unexpected channel binding flag")),
         }
     }
+}
+
+/// A client's first message as text; what is no UTF-8 can stand in its nonce alone.
+fn text_of(message: &[u8]) -> Result<&str, SaslError> {
+    if message.contains(&0) {
+        return Err(SaslError::Malformed("a NUL inside"));
+    }
+    std::str::from_utf8(message).or(Err(SaslError::Malformed("not UTF-8")))
 }
 
 fn client_nonce(bare: &str) -> Result<&str, SaslError> {
@@ -223,12 +258,9 @@ fn client_nonce(bare: &str) -> Result<&str, SaslError> {
         }
         _ => return Err(SaslError::Malformed("no user name")),
     }
-    let nonce = attributes.next().and_then(|nonce| nonce.strip_prefix("r=")).filter(|nonce| is_nonce(nonce));
-    nonce.ok_or(SaslError::Malformed("no nonce"))
-}
-
-fn is_nonce(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b',')
+    let nonce = attributes.next().and_then(|nonce| nonce.strip_prefix("r=")).ok_or(SaslError::Malformed("no nonce"))?;
+    // An empty one weakens its sender alone, and PostgreSQL takes it.
+    if nonce.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) { Ok(nonce) } else { Err(SaslError::Nonce) }
 }
 
 impl ScramExchange {
@@ -249,7 +281,7 @@ impl ScramExchange {
         let binding = attributes.next().and_then(|part| part.strip_prefix("c="));
         let binding = binding.ok_or(SaslError::Malformed("no channel binding"))?;
         if binding != BASE64.encode(&self.binding) {
-            return Err(SaslError::ChannelBinding("data differ"));
+            return Err(SaslError::ChannelBinding("SCRAM channel binding check failed"));
         }
         if attributes.next().and_then(|part| part.strip_prefix("r=")) != Some(self.nonce.as_str()) {
             return Err(SaslError::Malformed("nonce does not match"));

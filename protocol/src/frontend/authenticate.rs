@@ -45,9 +45,14 @@ pub enum AuthError {
     /// A frame that cannot be (SQLSTATE 08P01).
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// Another message than a password (SQLSTATE 08P01).
-    #[error("expected password response, got message type {0}")]
-    Unexpected(u8),
+    /// Another message than what was asked for (SQLSTATE 08P01).
+    #[error("expected {asked} response, got message type {kind}")]
+    Unexpected {
+        /// `password` or `SASL`.
+        asked: &'static str,
+        /// What came.
+        kind: u8,
+    },
     /// A body that breaks the protocol (SQLSTATE 08P01).
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -62,7 +67,7 @@ impl AuthError {
     pub fn sqlstate(&self) -> Option<&'static str> {
         match self {
             Self::Io(_) | Self::Closed => None,
-            Self::Sasl(SaslError::Unsupported(_)) => Some(crate::sqlstate::FEATURE_NOT_SUPPORTED),
+            Self::Sasl(error) => Some(error.sqlstate()),
             _ => Some(crate::sqlstate::PROTOCOL_VIOLATION),
         }
     }
@@ -97,7 +102,7 @@ async fn password(
     user: &str,
     secret: &StoredSecret,
 ) -> Result<Option<Credentials>, AuthError> {
-    let answer = ask(stream, buffer, build::authentication_cleartext_password).await?;
+    let answer = ask(stream, buffer, "password", build::authentication_cleartext_password).await?;
     let mut reader = Reader::new(&answer);
     let given = reader.text()?;
     reader.end()?;
@@ -117,7 +122,7 @@ async fn challenge(
     secret: &StoredSecret,
 ) -> Result<Option<Credentials>, AuthError> {
     let salt: [u8; 4] = rand::random();
-    let answer = ask(stream, buffer, |out| build::authentication_md5_password(out, salt)).await?;
+    let answer = ask(stream, buffer, "password", |out| build::authentication_md5_password(out, salt)).await?;
     let mut reader = Reader::new(&answer);
     let response = reader.cstr()?;
     reader.end()?;
@@ -146,11 +151,11 @@ async fn scram(
     let server_key = verifier.server_key;
     let end_point = if let Stream::TlsServer(tls) = &*stream { tls.end_point.clone() } else { None };
     let server = ScramServer::new(verifier, end_point);
-    let first = ask(stream, buffer, |out| build::authentication_sasl(out, server.mechanisms())).await?;
-    let (mechanism, data) = initial_response(&first)?;
+    let first = ask(stream, buffer, "SASL", |out| build::authentication_sasl(out, server.mechanisms())).await?;
+    let (mechanism, data) = initial_response(&first, server.mechanisms())?;
     let exchange = server.first(mechanism, data)?;
     let message = exchange.message().as_bytes().to_vec();
-    let last = ask(stream, buffer, |out| build::authentication_sasl_continue(out, &message)).await?;
+    let last = ask(stream, buffer, "SASL", |out| build::authentication_sasl_continue(out, &message)).await?;
     let Some(success) = exchange.finish(&last)? else { return Ok(None) };
     let mut out = BytesMut::new();
     build::authentication_sasl_final(&mut out, success.message.as_bytes());
@@ -162,10 +167,15 @@ async fn scram(
     })
 }
 
-/// Mechanism and data of a SASLInitialResponse; data that are not there are empty.
-fn initial_response(body: &[u8]) -> Result<(&[u8], &[u8]), MessageError> {
+/// Mechanism and data of a SASLInitialResponse; data that are not there are empty. A mechanism that was not offered is
+/// the first thing to be said, whatever follows it.
+fn initial_response<'a>(body: &'a [u8], offered: &[&str]) -> Result<(&'a [u8], &'a [u8]), AuthError> {
     let mut reader = Reader::new(body);
-    let (mechanism, data) = (reader.cstr()?, reader.value()?);
+    let mechanism = reader.cstr()?;
+    if !offered.iter().any(|offered| offered.as_bytes() == mechanism) {
+        return Err(SaslError::Mechanism.into());
+    }
+    let data = reader.value()?;
     reader.end()?;
     Ok((mechanism, data.unwrap_or_default()))
 }
@@ -174,6 +184,7 @@ fn initial_response(body: &[u8]) -> Result<(&[u8], &[u8]), MessageError> {
 async fn ask(
     stream: &mut Stream,
     buffer: &mut BytesMut,
+    asked: &'static str,
     request: impl FnOnce(&mut BytesMut),
 ) -> Result<BytesMut, AuthError> {
     let mut out = BytesMut::new();
@@ -182,7 +193,7 @@ async fn ask(
     stream.flush().await?;
     match read_frame(stream, buffer, MAX_TOKEN).await {
         Ok((client::PASSWORD, body)) => Ok(body),
-        Ok((kind, _)) => Err(AuthError::Unexpected(kind)),
+        Ok((kind, _)) => Err(AuthError::Unexpected { asked, kind }),
         Err(ReadError::Io(error)) => Err(AuthError::Io(error)),
         Err(ReadError::Closed) => Err(AuthError::Closed),
         Err(ReadError::Frame(error)) => Err(AuthError::Frame(error)),

@@ -93,12 +93,11 @@ impl<'a> Bind<'a> {
     /// Reads the body of a `B`.
     ///
     /// # Errors
-    /// [`MessageError`] (SQLSTATE 08P01), raised for the names and for everything behind them.
+    /// [`MessageError`] (SQLSTATE 08P01) for the names alone: as in PostgreSQL, a statement that does not exist goes
+    /// before what is wrong behind its name.
     pub fn parse(body: &'a [u8]) -> Result<Self, MessageError> {
         let mut reader = Reader::new(body);
-        let bind = Self { portal: reader.cstr()?, statement: reader.cstr()?, rest: reader.rest() };
-        check_rest(bind.rest)?;
-        Ok(bind)
+        Ok(Self { portal: reader.cstr()?, statement: reader.cstr()?, rest: reader.rest() })
     }
 
     /// Reads formats, parameters and result formats.
@@ -165,21 +164,6 @@ fn formats(reader: &mut Reader<'_>) -> Result<Vec<i16>, MessageError> {
 
 fn check_counts(formats: usize, parameters: usize) -> Result<(), MessageError> {
     if formats > 1 && formats != parameters { Err(MessageError::Formats { formats, parameters }) } else { Ok(()) }
-}
-
-/// Checks what [`Bind::parameters`] would read, without building it.
-fn check_rest(rest: &[u8]) -> Result<(), MessageError> {
-    let mut reader = Reader::new(rest);
-    let formats = usize::from(reader.u16()?);
-    reader.bytes(formats * 2)?;
-    let parameters = reader.u16()?;
-    check_counts(formats, usize::from(parameters))?;
-    for _ in 0..parameters {
-        reader.value()?;
-    }
-    let results = usize::from(reader.u16()?);
-    reader.bytes(results * 2)?;
-    reader.end()
 }
 
 /// Describe: ask for the columns of a statement or portal.

@@ -18,6 +18,9 @@ pub enum MessageError {
     /// The body ends before its fields do.
     #[error("insufficient data left in message")]
     TooShort,
+    /// The body ends where one byte more was expected.
+    #[error("no data left in message")]
+    NoData,
     /// Bytes follow the last field.
     #[error("invalid message format")]
     Trailing,
@@ -69,7 +72,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, MessageError> {
-        self.chunk().map(u8::from_be_bytes)
+        self.chunk().map(u8::from_be_bytes).or(Err(MessageError::NoData))
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16, MessageError> {

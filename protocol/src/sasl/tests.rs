@@ -125,13 +125,15 @@ fn malformed_first_messages_are_refused() {
     let first =
         |mechanism: &str, message: &[u8]| ScramServer::new(verifier(), None).first(mechanism.as_bytes(), message);
     for message in
-        [&b""[..], b"n", b"n,,", b"n,,n=", b"n,,n=,r=", b"x,,n=,r=a", b"n,,r=a", b"n,,n=,r=\xff", b"n,,n=,r=a b"]
+        [&b""[..], b"n", b"n,,", b"n,,n=", b"x,,n=,r=a", b"n,,r=a", b"n,,n=,r=\xff", b"n,b,n=,r=a", b"n,,n=,r=a\0b"]
     {
         assert!(matches!(first(SCRAM_SHA_256, message), Err(SaslError::Malformed(_))), "{message:?}");
     }
     assert!(matches!(first(SCRAM_SHA_256, b"n,a=x,n=,r=a"), Err(SaslError::Unsupported(_))));
     assert!(matches!(first(SCRAM_SHA_256, b"n,,m=x,n=,r=a"), Err(SaslError::Unsupported(_))));
-    assert!(matches!(first(SCRAM_SHA_256, b"p=tls-unique,,n=,r=a"), Err(SaslError::ChannelBinding(_))));
+    assert!(matches!(first(SCRAM_SHA_256, b"p=tls-unique,,n=,r=a"), Err(SaslError::Malformed(_))));
+    assert_eq!(first(SCRAM_SHA_256, b"n,,n=,r=a b").err(), Some(SaslError::Nonce));
+    assert!(first(SCRAM_SHA_256, b"n,,n=,r=").is_ok(), "PostgreSQL takes an empty nonce");
     assert_eq!(first(SCRAM_SHA_256_PLUS, b"n,,n=,r=a").err(), Some(SaslError::Mechanism));
 }
 

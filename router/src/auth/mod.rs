@@ -36,7 +36,11 @@ impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
         match error.sqlstate() {
             None => Self::Gone(error),
-            Some(code) => Report::with(catalogue::PROTOCOL, error.to_string()).sqlstate(code).into(),
+            Some(code) => {
+                let detail = if let AuthError::Sasl(error) = &error { error.detail() } else { None };
+                let report = Report::with(catalogue::PROTOCOL, error.to_string()).sqlstate(code);
+                report.detail(detail.unwrap_or_default()).into()
+            }
         }
     }
 }
@@ -79,7 +83,11 @@ pub async fn log_in(cluster: &Cluster, verifiers: &Verifiers, startup: &mut Star
         }
         asked => {
             let (stream, buffer) = (&mut startup.stream, &mut startup.buffer);
-            let proved = authenticate(stream, buffer, &name, wire_method(asked), &secret).await?;
+            let proved = match authenticate(stream, buffer, &name, wire_method(asked), &secret).await {
+                // A length that cannot be is no password either; PostgreSQL says no more of it.
+                Err(AuthError::Frame(_)) => None,
+                proved => proved?,
+            };
             proved.ok_or_else(|| {
                 verifiers.forget(&name, &database);
                 Report::with(catalogue::PASSWORD, format!("password authentication failed for user \"{name}\""))

@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Largest message a client may send whole (COPY data passes in pieces).
 pub const MAX_MESSAGE: usize = 256 * 1024 * 1024;
+/// Largest message of a kind that carries no more than a name, its kind included, as in PostgreSQL.
+const MAX_SHORT: usize = 10_001;
 const READ: usize = 4096;
 
 /// Why a client's bytes could not be read.
@@ -69,6 +71,9 @@ impl Frontend {
             None => Ok(None),
             Some(head) if !is_message(head.kind) => {
                 Err(FrontendError::OutOfStep(format!("invalid frontend message type {}", head.kind)))
+            }
+            Some(head) if is_short(head.kind) && head.len > MAX_SHORT => {
+                Err(FrontendError::OutOfStep("invalid message length".to_owned()))
             }
             Some(head) if head.len > MAX_MESSAGE => Err(FrontendError::TooLarge(head.len)),
             Some(head) if head.len > rest.len() => Ok(None),
@@ -175,6 +180,11 @@ impl Frontend {
 pub fn body(mut frame: BytesMut) -> BytesMut {
     frame.advance(5.min(frame.len()));
     frame
+}
+
+/// Whether a kind carries no more than a name.
+fn is_short(kind: u8) -> bool {
+    matches!(kind, b'E' | b'D' | b'C' | b'S' | b'H' | b'X' | b'c')
 }
 
 fn is_message(kind: u8) -> bool {

@@ -439,8 +439,9 @@ impl Relay<'_> {
 async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
     // In the extended protocol the Sync that came with the Execute is ignored by the server while it copies; the one
     // that ends the copy has to be passed on.
-    let extended = matches!(relay.script.front(), Some(Expect::Execute))
-        && relay.script.iter().any(|expect| matches!(expect, Expect::Ready { .. }));
+    let executed = matches!(relay.script.front(), Some(Expect::Execute));
+    let extended = executed && relay.script.iter().any(|expect| matches!(expect, Expect::Ready { .. }));
+    let flushed = executed && !extended;
     let began = relay.began;
     let mut left = 0usize;
     let mut refused = false;
@@ -481,12 +482,13 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
                 }
                 b'c' | b'f' | b'H' | b'S' => break,
                 kind => {
-                    // The server says what PostgreSQL says of a message that has no place in a COPY.
-                    let mut fail = BytesMut::new();
-                    build::copy_fail(&mut fail, format!("unexpected message type 0x{kind:02X} during COPY from stdin"));
-                    relay.send(&[], began).await?;
-                    relay.conn.send(&fail).await.map_err(|e| RelayError::Backend { source: e.into(), began })?;
-                    return Ok(());
+                    // As in PostgreSQL, who sends anything else meanwhile is out of step; the backend goes with it.
+                    let text = format!("unexpected message type 0x{kind:02X} during COPY from stdin");
+                    let mut fields = Fields::new("ERROR", "08P01", text);
+                    fields.set(b'V', "ERROR");
+                    build::error(&mut relay.client.out, &fields);
+                    let lost = "terminating connection because protocol synchronization was lost";
+                    return Err(FrontendError::OutOfStep(lost.to_owned()).into());
                 }
             }
         }
@@ -499,6 +501,12 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
         }
         // A message of which the server has a part is finished first: else it would take what comes next for the rest.
         if ended || (refused && left == 0) {
+            // A Flush that came with the Execute is ignored by the server while it copies.
+            if ended && flushed {
+                let mut flush = BytesMut::new();
+                build::flush(&mut flush);
+                relay.send(&flush, began).await?;
+            }
             return Ok(());
         }
         let Relay { client, conn, .. } = relay;

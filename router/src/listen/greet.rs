@@ -96,8 +96,14 @@ async fn admit(door: &Door, startup: &mut Startup, settings: &Settings) -> Resul
     if door.cluster.draining.load(Ordering::Acquire) {
         return Err(shutting_down().into());
     }
-    if is_replication(startup.get("replication")) {
-        return Err(Report::new(catalogue::REPLICATION).into());
+    match replication(startup.get("replication")) {
+        Some(false) => {}
+        Some(true) => return Err(Report::new(catalogue::REPLICATION).into()),
+        None => {
+            let value = startup.get("replication").unwrap_or_default();
+            let message = format!("invalid value for parameter \"replication\": \"{value}\"");
+            return Err(Report::with(catalogue::PROTOCOL, message).sqlstate("22023").into());
+        }
     }
     let full = || Refusal::from(Report::new(catalogue::TOO_MANY_CLIENTS));
     let mut seat = door.seats.take(settings.general.max_clients as usize).ok_or_else(full)?;
@@ -114,10 +120,17 @@ fn shutting_down() -> Report {
     Report::with(catalogue::SHUTTING_DOWN, "the database system is shutting down").sqlstate("57P03")
 }
 
-/// Whether the parameter `replication` asks for replication, as PostgreSQL reads it.
-fn is_replication(value: Option<&str>) -> bool {
-    let Some(value) = value.map(str::to_ascii_lowercase) else { return false };
-    !matches!(value.as_str(), "" | "0" | "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off")
+/// Whether the parameter `replication` asks for replication, as PostgreSQL reads it; None: it is neither.
+fn replication(value: Option<&str>) -> Option<bool> {
+    let Some(value) = value.map(str::to_ascii_lowercase) else { return Some(false) };
+    let begins = |whole: &str| !value.is_empty() && whole.starts_with(value.as_str());
+    match value.as_str() {
+        "database" | "1" | "on" => Some(true),
+        "0" | "of" | "off" => Some(false),
+        _ if begins("true") || begins("yes") => Some(true),
+        _ if begins("false") || begins("no") => Some(false),
+        _ => None,
+    }
 }
 
 /// A client who has logged in goes to its desk, and stays there.
@@ -203,16 +216,19 @@ mod tests {
     #[test]
     fn replication_is_told_as_postgresql_does() {
         for (value, expected) in [
-            (None, false),
-            (Some("off"), false),
-            (Some("0"), false),
-            (Some("FALSE"), false),
-            (Some("no"), false),
-            (Some("true"), true),
-            (Some("1"), true),
-            (Some("database"), true),
+            (None, Some(false)),
+            (Some("off"), Some(false)),
+            (Some("0"), Some(false)),
+            (Some("FALSE"), Some(false)),
+            (Some("no"), Some(false)),
+            (Some("true"), Some(true)),
+            (Some("1"), Some(true)),
+            (Some("database"), Some(true)),
+            (Some("o"), None),
+            (Some(""), None),
+            (Some("maybe"), None),
         ] {
-            assert_eq!(is_replication(value), expected, "{value:?}");
+            assert_eq!(replication(value), expected, "{value:?}");
         }
     }
 

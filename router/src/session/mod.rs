@@ -201,6 +201,10 @@ impl Session {
     }
 
     async fn end(mut self, end: End) {
+        // What came before the bytes that cannot be read is answered before them.
+        if matches!(end, End::Client(FrontendError::OutOfStep(_) | FrontendError::TooLarge(_))) {
+            let _answered = self.interrupt_batch().await;
+        }
         let report = match end {
             End::Fatal(report) => Some(*report),
             End::Client(FrontendError::OutOfStep(what)) => Some(Report::with(catalogue::PROTOCOL, what).fatal()),
@@ -229,11 +233,13 @@ impl Session {
         match head.kind {
             b'S' => return self.sync(head).await,
             b'H' => return self.flush_batch(head).await,
-            b'X' => return Err(End::Terminate),
+            // Data of a COPY that waits for a Sync: it begins now, and takes them.
+            b'd' | b'c' | b'f' if self.client.held() > 0 && !self.is_skipping() => return self.flush_held().await,
             _ => self.interrupt_batch().await?,
         }
         let frame = self.client.take(head);
         match head.kind {
+            b'X' => self.leave().await,
             _ if self.is_skipping() => Ok(()),
             b'Q' => self.simple(frame).await,
             b'F' => self.function_call(&frame).await,
@@ -241,6 +247,12 @@ impl Session {
             b'd' | b'c' | b'f' => Ok(()),
             kind => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
         }
+    }
+
+    /// The client leaves: what it asked before has been worked off, as PostgreSQL would have by now.
+    async fn leave(&mut self) -> Result<(), End> {
+        self.client.flush().await?;
+        Err(End::Terminate)
     }
 
     /// Cancels what runs for this client when it has taken too long (`timeouts.query`).

@@ -109,8 +109,8 @@ impl Session {
 
     pub(super) async fn on_bind(&mut self, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let bind = Bind::parse(&body).map_err(violation)?;
-        let parameters = bind.parameters().map_err(violation)?;
         let prepared = self.statement_named(bind.statement)?;
+        let parameters = bind.parameters().map_err(violation)?;
         if !bind.portal.is_empty() && self.batch.portals.get(bind.portal).is_some() {
             let name = String::from_utf8_lossy(bind.portal);
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
@@ -339,6 +339,9 @@ impl Session {
             }
             self.batch.lanes.expect(Expect::Execute);
             self.batch.lanes.note_execute();
+        }
+        if matches!(portal.plan.kind, PlanKind::Copy(_)) {
+            self.batch.lanes.stay();
         }
         if portal.plan.session != SessionEffect::default() {
             self.batch.lanes.stay();
