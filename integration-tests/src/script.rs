@@ -47,13 +47,7 @@ pub fn parse(name: &str, sql: &str, types: &[u32]) -> Vec<u8> {
 }
 
 /// Bind with formats of parameters, values (None is NULL) and formats of results.
-pub fn bind_as(
-    portal: &str,
-    statement: &str,
-    formats: &[i16],
-    values: &[Option<&[u8]>],
-    results: &[i16],
-) -> Vec<u8> {
+pub fn bind_as(portal: &str, statement: &str, formats: &[i16], values: &[Option<&[u8]>], results: &[i16]) -> Vec<u8> {
     let words = |words: &[i16]| -> Vec<u8> {
         let count = u16::try_from(words.len()).expect("few formats").to_be_bytes();
         count.into_iter().chain(words.iter().flat_map(|word| word.to_be_bytes())).collect()

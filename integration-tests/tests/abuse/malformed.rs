@@ -44,29 +44,86 @@ async fn a_malformed_body_is_an_error_and_the_session_stays_in_step() {
         sent("Parse without types", &[message(b'P', b"\0SELECT 1\0"), run()]),
         sent("Parse with fewer types than announced", &[message(b'P', b"\0SELECT 1\0\0\x05\0\0\0\x17"), run()]),
         sent("Parse with -1 types", &[message(b'P', b"\0SELECT 1\0\xff\xff"), run()]),
-        sent("Bind of a negative length", &[before(), bind_body(b"\0\0\0\x02\xff\xff\xff\xfe\xff\xff\xff\xff\0\0"), run()]),
-        sent("Bind with a huge length", &[before(), bind_body(b"\0\0\0\x02\x7f\xff\xff\xff\xff\xff\xff\xff\0\0"), run()]),
-        sent("Bind with 3 formats for 2", &[before(), bind_body(b"\0\x03\0\0\0\0\0\0\0\x02\0\0\0\x011\0\0\0\x012\0\0"), run()]),
+        sent(
+            "Bind of a negative length",
+            &[before(), bind_body(b"\0\0\0\x02\xff\xff\xff\xfe\xff\xff\xff\xff\0\0"), run()],
+        ),
+        sent(
+            "Bind with a huge length",
+            &[before(), bind_body(b"\0\0\0\x02\x7f\xff\xff\xff\xff\xff\xff\xff\0\0"), run()],
+        ),
+        sent(
+            "Bind with 3 formats for 2",
+            &[before(), bind_body(b"\0\x03\0\0\0\0\0\0\0\x02\0\0\0\x011\0\0\0\x012\0\0"), run()],
+        ),
         sent("Bind with too few values", &[before(), bind("", "a", &["1"]), execute("", 0), sync(), run()]),
         sent("Bind with too many values", &[before(), bind("", "a", &["1", "2", "3"]), execute("", 0), sync(), run()]),
-        sent("Bind with format 2", &[before(), bind_as("", "a", &[2], &[Some(b"1"), Some(b"2")], &[]), execute("", 0), sync(), run()]),
-        sent("Bind with result format 2", &[before(), bind_as("", "a", &[], &[Some(b"1"), Some(b"2")], &[2]), execute("", 0), sync(), run()]),
-        sent("Bind with 3 result formats for 2", &[before(), bind_as("", "a", &[], &[Some(b"1"), Some(b"2")], &[0, 1, 0]), execute("", 0), sync(), run()]),
-        sent("Bind with result formats for none", &[parse("u", "SET LOCAL geqo = on", &[]), bind_as("", "u", &[], &[], &[1]), execute("", 0), sync(), run()]),
+        sent(
+            "Bind with format 2",
+            &[before(), bind_as("", "a", &[2], &[Some(b"1"), Some(b"2")], &[]), execute("", 0), sync(), run()],
+        ),
+        sent(
+            "Bind with result format 2",
+            &[before(), bind_as("", "a", &[], &[Some(b"1"), Some(b"2")], &[2]), execute("", 0), sync(), run()],
+        ),
+        sent(
+            "Bind with 3 result formats for 2",
+            &[before(), bind_as("", "a", &[], &[Some(b"1"), Some(b"2")], &[0, 1, 0]), execute("", 0), sync(), run()],
+        ),
+        sent(
+            "Bind with result formats for none",
+            &[parse("u", "SET LOCAL geqo = on", &[]), bind_as("", "u", &[], &[], &[1]), execute("", 0), sync(), run()],
+        ),
         sent("Bind of a wrong value", &[before(), bind("", "a", &["1", "x"]), execute("", 0), sync(), run()]),
-        sent("Bind of a binary value that is too short", &[before(), bind_as("", "a", &[1], &[Some(b"1"), Some(b"2")], &[]), execute("", 0), sync(), run()]),
-        sent("Bind of a binary value that is too long", &[before(), bind_as("", "a", &[1], &[Some(b"12345678"), Some(b"1234")], &[]), execute("", 0), sync(), run()]),
-        sent("Bind of text with a NUL", &[parse("t", "SELECT $1::text", &[]), bind_as("", "t", &[], &[Some(b"a\0b")], &[]), execute("", 0), sync(), run()]),
-        sent("Bind of text that is not UTF-8", &[parse("t", "SELECT $1::text", &[]), bind_as("", "t", &[], &[Some(b"\xff\xfe")], &[]), execute("", 0), sync(), run()]),
+        sent(
+            "Bind of a binary value that is too short",
+            &[before(), bind_as("", "a", &[1], &[Some(b"1"), Some(b"2")], &[]), execute("", 0), sync(), run()],
+        ),
+        sent(
+            "Bind of a binary value that is too long",
+            &[
+                before(),
+                bind_as("", "a", &[1], &[Some(b"12345678"), Some(b"1234")], &[]),
+                execute("", 0),
+                sync(),
+                run(),
+            ],
+        ),
+        sent(
+            "Bind of text with a NUL",
+            &[
+                parse("t", "SELECT $1::text", &[]),
+                bind_as("", "t", &[], &[Some(b"a\0b")], &[]),
+                execute("", 0),
+                sync(),
+                run(),
+            ],
+        ),
+        sent(
+            "Bind of text that is not UTF-8",
+            &[
+                parse("t", "SELECT $1::text", &[]),
+                bind_as("", "t", &[], &[Some(b"\xff\xfe")], &[]),
+                execute("", 0),
+                sync(),
+                run(),
+            ],
+        ),
         sent("Query that is not UTF-8", &[message(b'Q', b"SELECT '\xff\xfe'\0"), run()]),
         sent("Parse that is not UTF-8", &[message(b'P', b"\0SELECT '\xff'\0\0\0"), run()]),
         sent("a name that is not UTF-8", &[message(b'P', b"\xff\0SELECT 1\0\0\0"), sync(), run()]),
         sent("FunctionCall without a body", &[message(b'F', &[]), run()]),
         sent("FunctionCall of nothing", &[message(b'F', &[0; 10]), run()]),
         sent("FunctionCall cut short", &[message(b'F', &[0, 0, 4, 0]), run()]),
-        sent("FunctionCall in a failed transaction", &[query("BEGIN"), query("SELECT 1/0"), message(b'F', &[0; 10]), run()]),
+        sent(
+            "FunctionCall in a failed transaction",
+            &[query("BEGIN"), query("SELECT 1/0"), message(b'F', &[0; 10]), run()],
+        ),
         sent("PasswordMessage in a session", &[message(b'p', &cstr("secret")), run()]),
-        sent("CopyData outside of a COPY", &[message(b'd', b"1\n"), message(b'c', &[]), message(b'f', &cstr("no")), run()]),
+        sent(
+            "CopyData outside of a COPY",
+            &[message(b'd', b"1\n"), message(b'c', &[]), message(b'f', &cstr("no")), run()],
+        ),
         sent("CopyFail without its text outside of a COPY", &[message(b'f', &[]), run()]),
     ]);
     same(cases).await;
@@ -118,8 +175,13 @@ async fn a_broken_length_or_an_unknown_kind_ends_the_session() {
         cases.push(sent(&format!("kind {kind} in a transaction"), &[query("BEGIN"), message(kind, b"")]));
         cases.push(sent(&format!("kind {kind} after an error"), &[parse("", "SELEC", &[]), message(kind, b"")]));
     }
-    for (kind, longest) in [(b'E', 10_000), (b'D', 10_000), (b'C', 10_000), (b'S', 10_000), (b'H', 10_000), (b'X', 10_000)] {
-        cases.push(sent(&format!("kind {:?} longer than its limit", char::from(kind)), &[with_length(kind, longest + 5, b"")]));
+    for (kind, longest) in
+        [(b'E', 10_000), (b'D', 10_000), (b'C', 10_000), (b'S', 10_000), (b'H', 10_000), (b'X', 10_000)]
+    {
+        cases.push(sent(
+            &format!("kind {:?} longer than its limit", char::from(kind)),
+            &[with_length(kind, longest + 5, b"")],
+        ));
     }
     same(cases).await;
 }
@@ -127,7 +189,10 @@ async fn a_broken_length_or_an_unknown_kind_ends_the_session() {
 #[tokio::test]
 async fn who_leaves_gets_what_was_asked_before() {
     same(vec![
-        steps("Query and Terminate in one piece", vec![Step::Send([query("SELECT 1"), terminate()].concat()), Step::End]),
+        steps(
+            "Query and Terminate in one piece",
+            vec![Step::Send([query("SELECT 1"), terminate()].concat()), Step::End],
+        ),
         steps("Query and the end of the stream", vec![Step::Send(query("SELECT 1")), Step::Shut, Step::End]),
         steps("a batch and Terminate", vec![Step::Send([run(), terminate()].concat()), Step::End]),
         steps("a batch and the end", vec![Step::Send(run()), Step::Shut, Step::End]),
@@ -138,11 +203,22 @@ async fn who_leaves_gets_what_was_asked_before() {
         steps("the end in the middle of a batch", vec![Step::Send(parse("", "SELECT 1", &[])), Step::Shut, Step::End]),
         steps(
             "the end after Flush",
-            vec![Step::Send([parse("", "SELECT 1", &[]), flush()].concat()), Step::Until(b'1', 1), Step::Shut, Step::End],
+            vec![
+                Step::Send([parse("", "SELECT 1", &[]), flush()].concat()),
+                Step::Until(b'1', 1),
+                Step::Shut,
+                Step::End,
+            ],
         ),
-        steps("the end in the middle of a message", vec![Step::Send(vec![b'Q', 0, 0, 0, 50, b'S']), Step::Shut, Step::End]),
+        steps(
+            "the end in the middle of a message",
+            vec![Step::Send(vec![b'Q', 0, 0, 0, 50, b'S']), Step::Shut, Step::End],
+        ),
         steps("the end in the middle of a header", vec![Step::Send(vec![b'Q', 0, 0]), Step::Shut, Step::End]),
-        steps("Terminate with a body", vec![Step::Send([message(b'X', b"bye"), query("SELECT 1")].concat()), Step::End]),
+        steps(
+            "Terminate with a body",
+            vec![Step::Send([message(b'X', b"bye"), query("SELECT 1")].concat()), Step::End],
+        ),
         steps("Terminate after an error", vec![Step::Send([parse("", "SELEC", &[]), terminate()].concat()), Step::End]),
         steps("Terminate in a transaction", vec![Step::Send([query("BEGIN"), terminate()].concat()), Step::End]),
         steps("many queries and the end", vec![Step::Send(query("SELECT 1").repeat(200)), Step::Shut, Step::End]),

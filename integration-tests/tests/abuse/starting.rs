@@ -57,7 +57,10 @@ async fn packets_that_are_none_end_the_connection() {
         ended("a length alone", vec![0, 0, 0, 20]),
         ended("half a packet", vec![0, 0, 0, 20, 0, 3, 0, 0, b'u', b's']),
         refused("a cancel request that is too short", packet(&[&80_877_102_u32.to_be_bytes()[..], &[0; 4]].concat())),
-        refused("a cancel request for nobody", packet(&[&80_877_102_u32.to_be_bytes()[..], &[0, 0, 0, 1, 0, 0, 0, 2]].concat())),
+        refused(
+            "a cancel request for nobody",
+            packet(&[&80_877_102_u32.to_be_bytes()[..], &[0, 0, 0, 1, 0, 0, 0, 2]].concat()),
+        ),
     ];
     same(cases).await;
 }
@@ -69,7 +72,8 @@ async fn versions_that_are_not_spoken_are_refused_and_the_connection_is_closed()
     for (major, minor) in [(2, 0), (1, 0), (4, 0), (0, 0), (255, 255), (1234, 1)] {
         let mut raw = Raw::connect(CLUSTER.router().port()).await;
         let answer = play(&mut raw, &[Step::Send(startup(major, minor, ME)), Step::End]).await;
-        let begin = format!("E FATAL FATAL 0A000 unsupported frontend protocol {major}.{minor}: server supports 3.0 to");
+        let begin =
+            format!("E FATAL FATAL 0A000 unsupported frontend protocol {major}.{minor}: server supports 3.0 to");
         assert!(answer[0].starts_with(&begin), "{answer:?}");
         assert_eq!(answer[1..], ["closed"]);
     }
@@ -117,7 +121,10 @@ async fn start_up_packets_that_say_too_little_or_the_wrong_thing_are_refused_ali
         refused("only a version", packet(&[0, 3, 0, 0])),
         refused("replication without database", startup(3, 0, &with(&[("replication", "maybe")]))),
         refused("an unknown database", startup(3, 0, &[("user", "postgres"), ("database", "no_such_database")])),
-        refused("an unknown database of the user's name", startup(3, 0, &[("user", "postgres"), ("database", "Postgres")])),
+        refused(
+            "an unknown database of the user's name",
+            startup(3, 0, &[("user", "postgres"), ("database", "Postgres")]),
+        ),
         refused("an unknown setting", startup(3, 0, &with(&[("no_such_setting", "1")]))),
         refused("a setting out of range", startup(3, 0, &with(&[("work_mem", "-5")]))),
         refused("a setting of the wrong kind", startup(3, 0, &with(&[("DateStyle", "moon")]))),
@@ -170,7 +177,11 @@ async fn sessions_start_alike() {
             startup(3, 0, &with(&[("options", "-c work_mem=5MB"), ("work_mem", "6MB")])),
             "SHOW work_mem",
         ),
-        let_in("9,000 bytes", startup(3, 0, &with(&[("my.long", LONG.leak_str())])), "SELECT length(current_setting('my.long'))"),
+        let_in(
+            "9,000 bytes",
+            startup(3, 0, &with(&[("my.long", LONG.leak_str())])),
+            "SELECT length(current_setting('my.long'))",
+        ),
     ])
     .await;
 }
@@ -206,10 +217,14 @@ async fn requests_for_encryption_are_answered_once_and_nothing_may_stand_behind_
         raw("SSL with a packet behind it", vec![Step::Send([request(SSL), me()].concat()), Step::Byte, Step::End]),
         raw("SSL with a byte behind it", vec![Step::Send([request(SSL), vec![0]].concat()), Step::Byte, Step::End]),
         raw("SSL, and the client leaves", vec![Step::Send(request(SSL)), Step::Byte, Step::Shut, Step::End]),
-        raw("SSL byte by byte", [
-            request(SSL).into_iter().map(|byte| Step::Send(vec![byte])).collect::<Vec<_>>(),
-            vec![Step::Byte, Step::Send(me()), Step::Until(b'Z', 1), Step::Send(message(b'X', &[])), Step::End],
-        ].concat()),
+        raw(
+            "SSL byte by byte",
+            [
+                request(SSL).into_iter().map(|byte| Step::Send(vec![byte])).collect::<Vec<_>>(),
+                vec![Step::Byte, Step::Send(me()), Step::Until(b'Z', 1), Step::Send(message(b'X', &[])), Step::End],
+            ]
+            .concat(),
+        ),
     ])
     .await;
     if no_gss().await {
@@ -274,11 +289,20 @@ async fn the_password_is_asked_for_and_anything_else_ends_the_connection() {
         raw("zeros", guest(&[password(&[0; 20])])),
         raw("an unknown mechanism", guest(&[initial("SCRAM-SHA-1", first)])),
         raw("no mechanism", guest(&[initial("", first)])),
-        raw("binding without TLS", guest(&[initial("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abcdefghijkl")])),
+        raw(
+            "binding without TLS",
+            guest(&[initial("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abcdefghijkl")]),
+        ),
         raw("the wrong case of a mechanism", guest(&[initial("scram-sha-256", first)])),
         raw("a first message that is empty", guest(&[initial("SCRAM-SHA-256", "")])),
-        raw("a length that is too long", guest(&[password(&[&cstr("SCRAM-SHA-256")[..], &[0, 0, 0, 90], b"n,,"].concat())])),
-        raw("bytes behind the first message", guest(&[password(&[&cstr("SCRAM-SHA-256")[..], &[0, 0, 0, 1], b"n,,"].concat())])),
+        raw(
+            "a length that is too long",
+            guest(&[password(&[&cstr("SCRAM-SHA-256")[..], &[0, 0, 0, 90], b"n,,"].concat())]),
+        ),
+        raw(
+            "bytes behind the first message",
+            guest(&[password(&[&cstr("SCRAM-SHA-256")[..], &[0, 0, 0, 1], b"n,,"].concat())]),
+        ),
         raw("a NUL in the first message", guest(&[initial("SCRAM-SHA-256", "n,,n=,r=ab\0cd")])),
     ];
     for (nth, text) in [

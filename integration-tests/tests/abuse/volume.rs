@@ -15,10 +15,18 @@ async fn large_messages_pass() {
     same(vec![
         sent("a query of 1 MB", &[query(&format!("SELECT length('{megabyte}')"))]),
         sent("a comment of 1 MB", &[query(&format!("/*{megabyte}*/ SELECT 1"))]),
-        sent("a statement of 1 MB", &[parse("", &format!("SELECT length('{megabyte}')"), &[]), bind("", "", &[]), execute("", 0), sync()]),
+        sent(
+            "a statement of 1 MB",
+            &[parse("", &format!("SELECT length('{megabyte}')"), &[]), bind("", "", &[]), execute("", 0), sync()],
+        ),
         sent(
             "a parameter of 64 MB",
-            &[parse("", "SELECT length($1::text)", &[]), bind_as("", "", &[], &[Some(&parameter)], &[]), execute("", 0), sync()],
+            &[
+                parse("", "SELECT length($1::text)", &[]),
+                bind_as("", "", &[], &[Some(&parameter)], &[]),
+                execute("", 0),
+                sync(),
+            ],
         ),
         sent("a row of 8 MB", &[query("SELECT repeat('z', 8000000)")]),
         steps("many rows", vec![Step::Send(query("SELECT generate_series(1, 20000)")), Step::Until(b'Z', 1)]),

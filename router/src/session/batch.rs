@@ -191,7 +191,10 @@ impl Session {
 
     /// Whether messages of the extended protocol wait for a Sync, or are passed over up to one.
     pub(super) fn has_batch(&self) -> bool {
-        self.batch.skipping || !self.batch.waiting.is_empty() || self.batch.segment.is_some() || self.batch.pending.is_some()
+        self.batch.skipping
+            || !self.batch.waiting.is_empty()
+            || self.batch.segment.is_some()
+            || self.batch.pending.is_some()
     }
 
     /// Data of a COPY whose Execute still waits: it begins now, and takes them.
@@ -206,7 +209,7 @@ impl Session {
         self.flush_batch().await
     }
 
-    /// A new transaction has no portals.
+    /// Portals end with their transaction.
     pub(super) fn forget_portals(&mut self) {
         self.batch.portals.clear();
     }
@@ -263,10 +266,16 @@ impl Session {
         self.batch.waiting.clear();
         self.batch.bytes = 0;
         self.batch.skipping = true;
-        if let Some((name, _)) = self.batch.pending.take() {
-            // Its Parse was not answered: for the client it is the one that failed.
-            self.statements.remove(&name);
-        }
+        // A Parse that no server has seen yet stands before what failed.
+        let fault = match self.send_pending().await {
+            Ok(()) => fault,
+            Err(earlier) => {
+                if let Some((name, _)) = self.batch.pending.take() {
+                    self.statements.remove(&name);
+                }
+                earlier
+            }
+        };
         let fault = match self.close_segment().await {
             Ok(()) => fault,
             Err(earlier) => earlier,
@@ -516,6 +525,13 @@ impl Session {
                 self.leave_segment().await?;
                 if self.batch.pending.take().is_some() {
                     build::parse_complete(&mut self.client.out);
+                }
+                if prepared.verb.is_some() && !parameters.is_empty() {
+                    let (given, name) = (parameters.len(), String::from_utf8_lossy(bind.statement));
+                    let message = format!(
+                        "bind message supplies {given} parameters, but prepared statement \"{name}\" requires 0"
+                    );
+                    return Err(Report::with(catalogue::PROTOCOL, message).into());
                 }
                 build::bind_complete(&mut self.client.out);
             }
@@ -867,7 +883,12 @@ impl Session {
             let span = portal.prepared.lexed.statements.first().copied();
             let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
             let text = text.unwrap_or_default().to_owned();
-            return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
+            let was_open = self.txn.is_some();
+            let done = Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
+            if was_open && self.txn.is_none() {
+                self.forget_portals();
+            }
+            return done;
         }
         if portal.suspended {
             return Err(Report::new(catalogue::MANY_SHARDS)

@@ -208,13 +208,27 @@ impl Session {
         let _timer = self.timer(kind);
         match kind {
             b'Q' | b'F' if self.has_batch() && !self.finish_batch().await? => Ok(()),
-            b'Q' => self.simple(frame).await,
+            b'Q' => {
+                self.forget_unnamed();
+                self.simple(frame).await?;
+                if self.txn.is_none() {
+                    self.forget_portals();
+                }
+                Ok(())
+            }
             b'X' => self.leave().await,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(kind, frame).await,
             b'F' => self.function_call(&frame).await,
             // Data of a COPY that waits for a Sync, or what is left of one that has failed already.
             b'd' | b'c' | b'f' => self.copy_begins(frame).await,
             _ => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
+        }
+    }
+
+    /// A simple query ends the unnamed statement.
+    fn forget_unnamed(&mut self) {
+        if !self.statements.is_empty() {
+            self.statements.remove(&b""[..]);
         }
     }
 
