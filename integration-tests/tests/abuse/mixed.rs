@@ -29,7 +29,6 @@ const TEXTS: &[&str] = &[
     "SELECT $1::int",
     "SELECT generate_series(1, 4)",
     "SELECT 1/0",
-    "SELEC",
     "",
     "SELECT v FROM plain WHERE id = $1",
     "SELECT v FROM sharded WHERE id = $1",
@@ -42,7 +41,7 @@ const TEXTS: &[&str] = &[
     "SHOW work_mem",
 ];
 const QUERIES: &[&str] =
-    &["SELECT 5", "BEGIN", "COMMIT", "ROLLBACK", "SELECT 1/0", "", "SELECT v FROM sharded WHERE id = 2"];
+    &["SELECT 5", "BEGIN", "COMMIT", "ROLLBACK", "SELECT 1/0", "SELEC", "", "SELECT v FROM sharded WHERE id = 2"];
 
 fn one(dice: &mut Dice) -> Vec<u8> {
     let (name, other) = (dice.of(NAMES), dice.of(NAMES));
@@ -98,5 +97,14 @@ async fn all(raw: &mut Raw, script: &[Step]) -> Vec<String> {
         answers.extend(play(raw, &[Step::Until(b'T', 1)]).await);
     }
     answers.extend(play(raw, &[Step::Until(b'Z', 1)]).await);
-    answers
+    answers.into_iter().map(without_name).collect()
+}
+
+/// The server's text of a Bind with a wrong number of parameters names the statement as it is called there.
+fn without_name(answer: String) -> String {
+    let parts = answer.split_once("prepared statement \"").and_then(|(before, behind)| {
+        let (_, after) = behind.split_once("\" requires")?;
+        Some(format!("{before}prepared statement \"…\" requires{after}"))
+    });
+    parts.unwrap_or(answer)
 }

@@ -14,6 +14,8 @@ pub const MAX_MESSAGE: usize = 256 * 1024 * 1024;
 /// Largest message of a kind that carries no more than a name, its kind included, as in PostgreSQL.
 const MAX_SHORT: usize = 10_001;
 const READ: usize = 4096;
+/// Output that PostgreSQL keeps until a Sync, a Flush or an error.
+const KEPT: usize = 8 * 1024;
 
 /// Why a client's bytes could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +47,23 @@ pub struct Frontend {
     /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
     pub hold_tag: bool,
     tag: Option<BytesMut>,
+    /// Little output is kept back, as PostgreSQL keeps it before a Sync.
+    pub keeps: bool,
 }
 
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, held: 0, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
+        Self {
+            stream,
+            inbuf,
+            held: 0,
+            out: BytesMut::new(),
+            position_offset: 0,
+            hold_tag: false,
+            tag: None,
+            keeps: false,
+        }
     }
 
     /// A whole message that is already here: its kind and the whole frame.
@@ -124,7 +137,7 @@ impl Frontend {
     /// # Errors
     /// If the client is gone.
     pub async fn flush(&mut self) -> io::Result<()> {
-        if !self.out.is_empty() {
+        if !self.out.is_empty() && !(self.keeps && self.out.len() < KEPT) {
             self.stream.write_all(&self.out).await?;
             self.out.clear();
         }
@@ -136,7 +149,7 @@ impl Frontend {
     /// # Errors
     /// If the client is gone.
     pub async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.out.is_empty() {
+        if self.out.is_empty() && !self.keeps {
             return self.stream.write_all(bytes).await;
         }
         self.out.extend_from_slice(bytes);

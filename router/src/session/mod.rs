@@ -235,13 +235,20 @@ impl Session {
             b'H' => return self.flush_batch(head).await,
             // Data of a COPY that waits for a Sync: it begins now, and takes them.
             b'd' | b'c' | b'f' if self.client.held() > 0 && !self.is_skipping() => return self.flush_held().await,
+            b'X' => return self.leave().await,
             _ => self.interrupt_batch().await?,
         }
         let frame = self.client.take(head);
         match head.kind {
-            b'X' => self.leave().await,
             _ if self.is_skipping() => Ok(()),
-            b'Q' => self.simple(frame).await,
+            b'Q' => {
+                self.forget_unnamed();
+                self.simple(frame).await?;
+                if self.txn.is_none() {
+                    self.forget_portals();
+                }
+                Ok(())
+            }
             b'F' => self.function_call(&frame).await,
             // What is left of a COPY that has failed already.
             b'd' | b'c' | b'f' => Ok(()),
@@ -249,9 +256,23 @@ impl Session {
         }
     }
 
-    /// The client leaves: what it asked before has been worked off, as PostgreSQL would have by now.
+    /// A simple query ends the unnamed statement.
+    fn forget_unnamed(&mut self) {
+        if !self.statements.is_empty() {
+            self.statements.remove(&b""[..]);
+        }
+    }
+
+    /// The client leaves: what it asked before is worked off, as PostgreSQL would have by now. Without a Sync it hears
+    /// of errors alone.
     async fn leave(&mut self) -> Result<(), End> {
-        self.client.flush().await?;
+        self.catch_up().await?;
+        self.client.keeps = true;
+        self.interrupt_batch().await?;
+        self.client.keeps = false;
+        if self.is_skipping() {
+            self.client.flush().await?;
+        }
         Err(End::Terminate)
     }
 

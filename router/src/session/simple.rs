@@ -206,7 +206,12 @@ impl Session {
                     build::command_complete(&mut self.client.out, "BEGIN");
                     continue;
                 }
-                Some(verb::Verb::Commit { .. } | verb::Verb::Rollback { .. }) => implicit = false,
+                Some(verb::Verb::Commit { .. } | verb::Verb::Rollback { .. }) => {
+                    if implicit {
+                        self.warn("25P01", "there is no transaction in progress");
+                    }
+                    implicit = false;
+                }
                 Some(verb::Verb::Begin { .. }) => {}
                 _ if self.txn.is_none() => {
                     self.txn = Some(Txn::new("BEGIN".into(), false, self.settings.current.clone()));

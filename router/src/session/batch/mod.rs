@@ -274,10 +274,16 @@ impl Session {
     /// A message failed: what was asked before is answered, then comes the error; the rest up to Sync is passed over.
     async fn fail(&mut self, fault: Fault) -> Result<(), End> {
         self.batch.skipping = true;
-        if let Some((name, _)) = self.batch.pending.take() {
-            // Its Parse was not answered: for the client it is the one that failed.
-            self.statements.remove(&name);
-        }
+        // A Parse that no server has seen yet stands before what failed.
+        let fault = match self.send_pending().await {
+            Ok(()) => fault,
+            Err(earlier) => {
+                if let Some((name, _)) = self.batch.pending.take() {
+                    self.statements.remove(&name);
+                }
+                earlier
+            }
+        };
         self.restore_settings_of_batch();
         let fault = match self.close_lanes().await {
             Ok(()) => fault,

@@ -102,7 +102,7 @@ impl Portals {
 }
 
 impl Session {
-    /// A new transaction has no portals.
+    /// Portals end with their transaction.
     pub(in crate::session) fn forget_portals(&mut self) {
         self.batch.portals.clear();
     }
@@ -158,6 +158,13 @@ impl Session {
                 self.leave_lanes().await?;
                 if self.batch.pending.take().is_some() {
                     build::parse_complete(&mut self.client.out);
+                }
+                if prepared.verb.is_some() && !parameters.is_empty() {
+                    let (given, name) = (parameters.len(), String::from_utf8_lossy(bind.statement));
+                    let message = format!(
+                        "bind message supplies {given} parameters, but prepared statement \"{name}\" requires 0"
+                    );
+                    return Err(Report::with(catalogue::PROTOCOL, message).into());
                 }
                 build::bind_complete(&mut self.client.out);
             }
@@ -398,7 +405,12 @@ impl Session {
             if self.txn.is_none() {
                 self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
             }
-            return Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
+            let was_open = self.txn.is_some();
+            let done = Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
+            if was_open && self.txn.is_none() {
+                self.forget_portals();
+            }
+            return done;
         }
         if portal.suspended {
             return Err(Report::new(catalogue::MANY_SHARDS)
