@@ -137,7 +137,8 @@ impl Frontend {
     /// # Errors
     /// If the client is gone.
     pub async fn flush(&mut self) -> io::Result<()> {
-        if !self.out.is_empty() && !(self.keeps && self.out.len() < KEPT) {
+        let kept = self.keeps && self.out.len() < KEPT;
+        if !self.out.is_empty() && !kept {
             self.stream.write_all(&self.out).await?;
             self.out.clear();
         }
