@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ClientConfig;
 
 /// A client of this router.
-pub type Client = registry::Client<CancelHandle>;
+pub type Client = registry::Client<Arc<CancelHandle>>;
 
 /// Where a shard's primary is.
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ pub struct Cluster {
     /// Backends.
     pub pools: Pools,
     /// Clients.
-    pub clients: registry::Clients<CancelHandle>,
+    pub clients: registry::Clients<Arc<CancelHandle>>,
     /// No new client is let in, and idle ones are sent away.
     pub draining: AtomicBool,
     /// Asks the process to end; true: at once.

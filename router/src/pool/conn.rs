@@ -107,7 +107,7 @@ impl CancelHandle {
     ///
     /// # Errors
     /// If the server cannot be reached.
-    pub async fn cancel(self, passing: Passing) -> Result<(), BackendError> {
+    pub async fn cancel(self: Arc<Self>, passing: Passing) -> Result<(), BackendError> {
         let sent = cancel::send(&self.target, self.pid, &self.secret).await;
         drop(passing);
         sent
@@ -130,7 +130,7 @@ pub struct Conn {
     /// Settings as pgring made them.
     pub profile: Arc<Profile>,
     /// How to cancel what runs here.
-    pub cancel: CancelHandle,
+    pub cancel: Arc<CancelHandle>,
     /// search_path of a fresh session here.
     pub search_path: Arc<str>,
     /// Slots for prepared transactions on this server.
@@ -161,7 +161,12 @@ impl Conn {
             parameters: backend.parameters,
             statements: Statements::new(statements),
             profile: Profile::empty(),
-            cancel: CancelHandle { target, pid: backend.pid, secret: backend.secret.into(), gate: Arc::default() },
+            cancel: Arc::new(CancelHandle {
+                target,
+                pid: backend.pid,
+                secret: backend.secret.into(),
+                gate: Arc::default(),
+            }),
             search_path: "\"$user\", public".into(),
             max_prepared_transactions: 0,
             notices: Vec::new(),

@@ -215,11 +215,17 @@ impl Session {
 
     /// The search path of this moment.
     pub(super) fn search_path(&mut self) -> Path {
+        self.search_path_id();
+        self.settings.path.clone()
+    }
+
+    /// What tells the search path of this moment from others.
+    pub(super) fn search_path_id(&mut self) -> u64 {
         let snapshot = self.database.snapshot();
         let path = &self.settings.path;
         let known = path.profile.as_ref().is_some_and(|known| Arc::ptr_eq(known, &self.settings.current));
         if known && path.plans == snapshot.plans {
-            return path.clone();
+            return path.id;
         }
         let text = self.settings.current.get("search_path").unwrap_or(&self.settings.base_path);
         let role = self.settings.current.get("role").map(|role| role.trim_matches('\'').to_owned());
@@ -240,7 +246,7 @@ impl Session {
             schemas: schemas.into(),
             id: hasher.finish(),
         };
-        self.settings.path.clone()
+        self.settings.path.id
     }
 }
 

@@ -286,9 +286,9 @@ impl Session {
 
     /// The plan of a statement, from the cache if its shape was seen.
     pub(super) fn plan(&mut self, text: &str, lexed: &mut Lexed) -> Arc<Plan> {
-        let path = self.search_path();
+        let path = self.search_path_id();
         let snapshot = self.database.snapshot().clone();
-        let context = cache::Context { plans: snapshot.plans, path: path.id };
+        let context = cache::Context { plans: snapshot.plans, path };
         let escapes = self.settings.has_escapes() && text.contains('\\');
         let foreign = self.is_foreign(text);
         let shared = lexed.certain && self.temp_tables.is_empty() && !escapes && !foreign;
@@ -296,6 +296,7 @@ impl Session {
             return plan;
         }
         let began = Instant::now();
+        let path = self.search_path();
         let input = Input {
             text,
             lexed,
