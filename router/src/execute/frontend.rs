@@ -4,9 +4,16 @@
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
     frame::{self, Head},
+    message::notice::Fields,
     stream::Stream,
 };
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Largest message a client may send whole (COPY data passes in pieces).
@@ -43,12 +50,26 @@ pub struct Frontend {
     /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
     pub hold_tag: bool,
     tag: Option<BytesMut>,
+    /// Nothing comes from the client any more.
+    pub at_end: bool,
+    /// Tells whether its statement has run out of time, where there is a limit.
+    pub overdue: Option<Arc<AtomicBool>>,
 }
 
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, held: 0, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
+        Self {
+            stream,
+            inbuf,
+            held: 0,
+            out: BytesMut::new(),
+            position_offset: 0,
+            hold_tag: false,
+            tag: None,
+            at_end: false,
+            overdue: None,
+        }
     }
 
     /// A whole message that is already here: its kind and the whole frame.
@@ -136,6 +157,16 @@ impl Frontend {
         }
         self.out.extend_from_slice(bytes);
         self.flush().await
+    }
+
+    /// Puts into an error why pgring has cancelled the statement, which the server cannot know; returns whether it did.
+    pub fn explain_cancel(&self, error: &mut Fields) -> bool {
+        let overdue = self.overdue.as_ref().is_some_and(|overdue| overdue.load(Ordering::Acquire));
+        let explains = overdue && error.get(b'C') == Some("57014");
+        if explains {
+            error.set(b'M', "canceling statement due to statement timeout");
+        }
+        explains
     }
 
     /// Keeps a CommandComplete back.
