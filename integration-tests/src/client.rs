@@ -268,6 +268,14 @@ impl Raw {
         frames
     }
 
+    /// Says that nothing more will be sent; what is answered can still be read.
+    ///
+    /// # Panics
+    /// If the socket is closed already.
+    pub async fn finish_sending(&mut self) {
+        self.stream.shutdown().await.expect("an open socket");
+    }
+
     /// Waits until there is something to read.
     pub async fn peek(&mut self) {
         if self.input.is_empty() {

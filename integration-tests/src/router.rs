@@ -89,6 +89,18 @@ impl Router {
         self.port
     }
 
+    /// Memory that the process has, in bytes (`VmRSS`).
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn memory(&self) -> u64 {
+        let pid = self.pid().expect("a running router");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number of kB");
+        kilobytes * 1024
+    }
+
     /// The port for HTTP on 127.0.0.1.
     pub fn http_port(&self) -> u16 {
         self.http_port

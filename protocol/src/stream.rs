@@ -4,14 +4,14 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, Interest, ReadBuf, Ready},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::{client, server};
@@ -163,14 +163,69 @@ impl Stream {
     #[must_use]
     pub fn has_input(&self) -> bool {
         let read = match self {
-            Self::Unix(stream) => stream.try_io(tokio::io::Interest::READABLE, || peek(&SockRef::from(stream))),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))),
             Self::Memory(_) => return false,
             tcp => match tcp.tcp() {
-                Some(stream) => stream.try_io(tokio::io::Interest::READABLE, || peek(&SockRef::from(stream))),
+                Some(stream) => stream.try_io(Interest::READABLE, || peek(&SockRef::from(stream))),
                 None => return false,
             },
         };
         !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Stream {
+    /// As [`Stream::has_input`], but asks the system, which may know more than the event loop has been told.
+    #[must_use]
+    pub fn has_input_now(&self) -> bool {
+        let read = match self {
+            Self::Unix(stream) => peek(&SockRef::from(stream)),
+            Self::Memory(_) => return false,
+            tcp => match tcp.tcp() {
+                Some(stream) => peek(&SockRef::from(stream)),
+                None => return false,
+            },
+        };
+        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits until something can be read, or the end. Costs no call of the system while nothing comes. Under TLS this
+    /// looks at the socket below; a pipe in this process never gets ready.
+    pub fn poll_input(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Unix(stream) => stream.poll_read_ready(context),
+            other => other.tcp().map_or(Poll::Pending, |stream| stream.poll_read_ready(context)),
+        }
+    }
+
+    /// What the system has told of the socket so far.
+    fn told(&self) -> Ready {
+        let mut context = Context::from_waker(Waker::noop());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let ready = match self {
+            Self::Unix(stream) => std::pin::pin!(stream.ready(interest)).poll(&mut context),
+            other => match other.tcp() {
+                Some(stream) => std::pin::pin!(stream.ready(interest)).poll(&mut context),
+                None => Poll::Pending,
+            },
+        };
+        match ready {
+            Poll::Ready(Ok(ready)) => ready,
+            _ => Ready::EMPTY,
+        }
+    }
+
+    /// Nothing comes any more, though the peer may still read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.told().is_read_closed()
+    }
+
+    /// Nobody reads any more: the connection is closed in both directions, or was reset.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        let told = self.told();
+        told.is_write_closed() || told.is_error()
     }
 }
 
@@ -341,6 +396,30 @@ mod tests {
         assert_eq!(received, b'x');
         let pipe = Stream::from(tokio::io::duplex(1).0);
         assert!(matches!(pipe.into_std(), Err(MoveError::Tied(stream)) if stream.peer() == Peer::Memory));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_only_stops_sending_is_told_from_one_that_is_gone() {
+        let unix = || {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            (Stream::from(ours), Stream::from(theirs))
+        };
+        for (ours, mut theirs, needs_a_write) in
+            [pair().await, unix()].into_iter().zip([true, false]).map(|((a, b), write)| (a, b, write))
+        {
+            let mut ours = ours;
+            theirs.shutdown().await.unwrap();
+            std::future::poll_fn(|context| ours.poll_input(context)).await.unwrap();
+            assert!(ours.is_at_end() && ours.has_input_now());
+            assert!(!ours.is_broken(), "it still reads");
+            drop(theirs);
+            if needs_a_write {
+                ours.write_all(b"x").await.unwrap();
+            }
+            while !ours.is_broken() {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     #[tokio::test]

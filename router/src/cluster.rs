@@ -311,6 +311,7 @@ impl Cluster {
         });
         let limits = PoolLimits {
             size: user.pool_size.unwrap_or(settings.pool.size as usize).max(1),
+            min_idle: settings.pool.min_idle as usize,
             queue_timeout: settings.pool.queue_timeout,
             idle_timeout: settings.pool.idle_timeout.limit(),
             max_lifetime: settings.pool.max_lifetime.limit(),

@@ -26,6 +26,13 @@ pub fn tick() {
     NOW.store(BEGAN.elapsed().as_millis() as u64, Ordering::Relaxed);
 }
 
+impl Coarse {
+    /// The moment so much later.
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
 /// The moment of the last tick.
 pub fn now() -> Coarse {
     Coarse(NOW.load(Ordering::Relaxed))
@@ -85,6 +92,8 @@ pub struct Client<B> {
     killed: AtomicBool,
     /// Wakes the session to look at what is asked of it.
     pub wake: Notify,
+    /// Tells the session that its time is over.
+    pub killing: Notify,
     working: Mutex<Vec<B>>,
     application: Mutex<String>,
     pins: Mutex<Vec<(String, SystemTime)>>,
@@ -151,6 +160,7 @@ impl<B: Clone> Client<B> {
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.wake.notify_one();
+        self.killing.notify_one();
     }
 
     /// Its session was asked to end.
@@ -238,6 +248,7 @@ impl<B: Clone> Clients<B> {
             statements: AtomicU64::new(0),
             killed: AtomicBool::new(false),
             wake: Notify::new(),
+            killing: Notify::new(),
             working: Mutex::default(),
             application: Mutex::default(),
             pins: Mutex::default(),

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pgring_config::ids::ServerName;
 use pgring_config::settings::{ConnectionParts, HostPort, LogFormat, LogLevel, Settings};
 use pgring_protocol::tls::TlsError;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     collections::{HashMap, HashSet},
     error::Error,
@@ -49,6 +50,18 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How often it is looked who is still here while draining.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Lets this process have as many sockets as the system allows it: the limit it is started with is often meant for
+/// programs that have few.
+fn raise_socket_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open sockets could not be raised");
+    }
+}
 
 /// What a router is started with.
 #[derive(Debug)]
@@ -141,6 +154,7 @@ struct Worker {
 /// [`ServeError`]; nothing is left running then.
 pub async fn start(options: Options) -> Result<Running, ServeError> {
     let Options { settings, file } = options;
+    raise_socket_limit();
     let recorder = metrics::install().map_err(|error| ServeError::System(error.to_string()))?;
     let server_tls = ServerTls::load(&settings.server_tls)?;
     let client_tls = keeper::client_tls(&settings.tls)?;
@@ -170,7 +184,9 @@ pub async fn start(options: Options) -> Result<Running, ServeError> {
     open_databases(&cluster).await?;
     running.services.spawn(keep_time());
     running.services.spawn(look_after(cluster.clone(), recorder));
-    let handles = running.workers.iter().map(|worker| worker.handle.clone()).collect();
+    let handles: Vec<Handle> = running.workers.iter().map(|worker| worker.handle.clone()).collect();
+    // Nothing else sets it.
+    let _ = cluster.pools.handles.set(handles.clone());
     let door = Arc::new(Door::new(cluster, handles));
     for socket in sockets {
         running.listeners.spawn(socket.serve(door.clone(), running.closed.clone()));

@@ -6,7 +6,6 @@ use super::Settings;
 /// Keys (or sections) without an effect so far, and what they wait for. A line goes when its part is built.
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("cluster", "several routers"),
-    ("users.pool_mode", "settings per user"),
     ("users.tier", "the cache of results"),
     ("users.read_only", "settings per user"),
     ("databases.gather", "statements over several shards"),

@@ -194,6 +194,8 @@ sections! {
     Database {
         /// What clients connect to; `*`: every database that is not listed, plain pooling to the one of the same name.
         name: DatabaseName = required,
+        /// As `pool.mode`, for this database; a user's own goes first.
+        pool_mode: Option<PoolMode> = none,
         /// The server of `*`.
         connection: Option<ConnectionParts> = none,
         /// Where it is kept who owns which rows. Left out: on the first shard.

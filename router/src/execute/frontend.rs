@@ -4,18 +4,37 @@
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
     frame::{self, Head},
+    message::notice::Fields,
     stream::Stream,
 };
-use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 /// Largest message a client may send whole (COPY data passes in pieces).
 pub const MAX_MESSAGE: usize = 256 * 1024 * 1024;
 /// Largest message of a kind that carries no more than a name, its kind included, as in PostgreSQL.
 const MAX_SHORT: usize = 10_001;
 const READ: usize = 4096;
+/// Bytes that a worker lends for reading.
+const LENT_BYTES: usize = 16 * 1024;
+/// Room for output that an idle client may keep.
+const IDLE_OUT: usize = 512;
 /// Output that PostgreSQL keeps until a Sync, a Flush or an error.
 const KEPT: usize = 8 * 1024;
+
+thread_local! {
+    static LENT: RefCell<Box<[u8]>> = RefCell::new(vec![0; LENT_BYTES].into());
+}
 
 /// Why a client's bytes could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +68,10 @@ pub struct Frontend {
     tag: Option<BytesMut>,
     /// Little output is kept back, as PostgreSQL keeps it before a Sync.
     pub keeps: bool,
+    /// Nothing comes from the client any more.
+    pub at_end: bool,
+    /// Tells whether its statement has run out of time, where there is a limit.
+    pub overdue: Option<Arc<AtomicBool>>,
 }
 
 impl Frontend {
@@ -63,6 +86,8 @@ impl Frontend {
             hold_tag: false,
             tag: None,
             keeps: false,
+            at_end: false,
+            overdue: None,
         }
     }
 
@@ -121,15 +146,31 @@ impl Frontend {
     /// # Errors
     /// [`FrontendError::Gone`] at the end of the stream.
     pub async fn read(&mut self) -> Result<(), FrontendError> {
+        let count = if self.inbuf.is_empty() { self.read_lent().await? } else { self.read_on().await? };
+        if count == 0 { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) } else { Ok(()) }
+    }
+
+    /// Reads by the worker's buffer, so that a client that sends nothing needs none of its own.
+    async fn read_lent(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            LENT.with_borrow_mut(|lent| {
+                let mut buffer = ReadBuf::new(lent);
+                ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+                self.inbuf.extend_from_slice(buffer.filled());
+                Poll::Ready(Ok(buffer.filled().len()))
+            })
+        })
+        .await
+    }
+
+    /// Reads the rest of a message.
+    async fn read_on(&mut self) -> io::Result<usize> {
         if self.inbuf.capacity() - self.inbuf.len() < READ / 4 {
             let rest = self.inbuf.get(self.held..).unwrap_or_default();
             let known = frame::head(rest).ok().flatten().map_or(0, |head| head.len.min(1 << 20));
             self.inbuf.reserve(known.saturating_sub(rest.len()).max(READ));
         }
-        if self.stream.read_buf(&mut self.inbuf).await? == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        Ok(())
+        self.stream.read_buf(&mut self.inbuf).await
     }
 
     /// Sends what is ready, in one write.
@@ -157,6 +198,16 @@ impl Frontend {
         self.flush().await
     }
 
+    /// Puts into an error why pgring has cancelled the statement, which the server cannot know; returns whether it did.
+    pub fn explain_cancel(&self, error: &mut Fields) -> bool {
+        let overdue = self.overdue.as_ref().is_some_and(|overdue| overdue.load(Ordering::Acquire));
+        let explains = overdue && error.get(b'C') == Some("57014");
+        if explains {
+            error.set(b'M', "canceling statement due to statement timeout");
+        }
+        explains
+    }
+
     /// Keeps a CommandComplete back.
     pub fn keep_tag(&mut self, frame: &[u8]) {
         self.tag = Some(frame.into());
@@ -179,12 +230,12 @@ impl Frontend {
         None
     }
 
-    /// Gives back memory that a large message took, when nothing is left to read.
+    /// Gives back memory before the client is waited for.
     pub fn shrink(&mut self) {
-        if self.inbuf.is_empty() && self.inbuf.capacity() > 4 * READ {
+        if self.inbuf.is_empty() {
             self.inbuf = BytesMut::new();
         }
-        if self.out.is_empty() && self.out.capacity() > 4 * READ {
+        if self.out.is_empty() && self.out.capacity() > IDLE_OUT {
             self.out = BytesMut::new();
         }
     }

@@ -5,3 +5,4 @@ pub mod frontend;
 pub mod relay;
 pub mod scatter;
 pub mod splice;
+pub mod watch;

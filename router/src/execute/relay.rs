@@ -145,7 +145,7 @@ struct Relay<'a> {
     began: bool,
     fatal: bool,
     copy: bool,
-    /// An error whose position was moved.
+    /// An error that the client gets otherwise than the server put it.
     moved: Option<Fields>,
     /// Length of the client's output at the beginning, if answers that turn out stale may be taken back.
     heal: Option<usize>,
@@ -226,7 +226,9 @@ async fn relay_from(
             return Ok(relay.answer);
         }
         let began = relay.began;
-        relay.conn.read().await.map_err(|source| RelayError::Backend { source: source.into(), began })?;
+        let Relay { client, conn, partial, .. } = &mut relay;
+        let read = client.beside(*partial == 0, conn.read()).await?;
+        read.map_err(|source| RelayError::Backend { source: source.into(), began })?;
     }
 }
 
@@ -406,9 +408,13 @@ impl Relay<'_> {
             crate::metrics::error(code);
             let severity = fields.get(b'V').or(fields.get(b'S'));
             self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
+            let explained = self.client.explain_cancel(&mut fields);
             let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
             if let Some(position) = position.filter(|_| self.client.position_offset > 0) {
                 fields.set(b'P', (position + self.client.position_offset).to_string());
+                shown = false;
+            }
+            if explained || !shown {
                 self.moved = Some(fields);
                 shown = false;
             }
@@ -493,7 +499,8 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
             }
         }
         let data = relay.client.inbuf.split_to(sent);
-        relay.send(&data, began).await?;
+        let Relay { client, conn, .. } = relay;
+        client.beside(true, send(conn, &data, began)).await??;
         if relay.conn.buf.len() > NOTICES && !has_error(&relay.conn.buf) {
             let (passed, to) = relay.scan()?;
             relay.client.pass(&relay.conn.buf[passed..to]).await?;
@@ -505,7 +512,7 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
             if ended && flushed {
                 let mut flush = BytesMut::new();
                 build::flush(&mut flush);
-                relay.send(&flush, began).await?;
+                send(relay.conn, &flush, began).await?;
             }
             return Ok(());
         }
@@ -520,27 +527,25 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
     }
 }
 
-impl Relay<'_> {
-    async fn send(&mut self, data: &[u8], began: bool) -> Result<(), RelayError> {
-        if data.is_empty() {
-            return Ok(());
-        }
-        let (mut reader, mut writer) = tokio::io::split(&mut self.conn.stream);
-        let mut write = pin!(writer.write_all(data));
-        let sent = loop {
-            // A server that speaks meanwhile (notices of triggers) may not read on before it is heard.
-            tokio::select! {
-                biased;
-                written = &mut write => break written,
-                read = reader.read_buf(&mut self.conn.buf) => match read {
-                    Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(_) => {}
-                    Err(error) => break Err(error),
-                },
-            }
-        };
-        sent.map_err(|e| RelayError::Backend { source: e.into(), began })
+async fn send(conn: &mut Conn, data: &[u8], began: bool) -> Result<(), RelayError> {
+    if data.is_empty() {
+        return Ok(());
     }
+    let (mut reader, mut writer) = tokio::io::split(&mut conn.stream);
+    let mut write = pin!(writer.write_all(data));
+    let sent = loop {
+        // A server that speaks meanwhile (notices of triggers) may not read on before it is heard.
+        tokio::select! {
+            biased;
+            written = &mut write => break written,
+            read = reader.read_buf(&mut conn.buf) => match read {
+                Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    sent.map_err(|e| RelayError::Backend { source: e.into(), began })
 }
 
 /// The server says that what it had prepared is no longer good: it is to be prepared again.

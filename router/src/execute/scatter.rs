@@ -165,7 +165,7 @@ async fn streamed(client: &mut Frontend, conns: &mut [&mut Conn], merger: Merger
 /// Reads up to the RowDescription.
 async fn description(client: &mut Frontend, conn: &mut Conn) -> Result<Vec<Field>, ScatterError> {
     loop {
-        let (kind, body) = conn.frame().await?;
+        let (kind, body) = client.beside(true, conn.frame()).await??;
         match kind {
             b'T' => return result::row_description(&body).map_err(broken),
             _ => aside(client, conn, kind, &body)?,
@@ -176,7 +176,7 @@ async fn description(client: &mut Frontend, conn: &mut Conn) -> Result<Vec<Field
 /// The next row of a shard; None: it has no more.
 async fn row(client: &mut Frontend, conn: &mut Conn) -> Result<Option<Bytes>, ScatterError> {
     loop {
-        let (kind, body) = conn.frame().await?;
+        let (kind, body) = client.beside(true, conn.frame()).await??;
         match kind {
             b'D' => return Ok(Some(body.freeze())),
             b'C' | b's' => return Ok(None),
@@ -190,6 +190,7 @@ fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> R
     match kind {
         b'E' => {
             let mut fields = Fields::parse(body).map_err(broken)?;
+            client.explain_cancel(&mut fields);
             if is_fatal(&fields) {
                 // It ends that backend, not the client's session.
                 fields.set(b'S', "ERROR");

@@ -110,7 +110,7 @@ async fn admit(door: &Door, startup: &mut Startup, settings: &Settings) -> Resul
     let user = auth::log_in(&door.cluster, &door.verifiers, startup).await?;
     let most = settings.user(&user.name).and_then(|listed| listed.max_clients).map(|most| most as usize);
     if !seat.assign(&user.name, most) {
-        let message = format!("too many connections for user \"{}\"", user.name);
+        let message = format!("too many connections for role \"{}\"", user.name);
         return Err(Report::with(catalogue::TOO_MANY_CLIENTS, message).into());
     }
     Ok((seat, user))

@@ -2,6 +2,7 @@
 //! In: bytes and housekeeping SQL. Out: frames. Never: a client.
 
 use super::{
+    backends::Backend as Badge,
     profile::Profile,
     statements::{StatementId, Statements},
 };
@@ -23,6 +24,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -141,11 +143,16 @@ pub struct Conn {
     pub notifications: BytesMut,
     /// The session that was the last to use sequences here.
     pub sequences_of: u64,
-    /// When it was made.
-    pub created: Coarse,
+    /// Its entry in its pool's list.
+    pub badge: Arc<Badge>,
+    /// When it is to be replaced.
+    pub expires: Option<Coarse>,
     /// When it was last put back.
     pub idle_since: Coarse,
 }
+
+/// A backend that was idle for longer is looked at more closely.
+const LONG_IDLE: Duration = Duration::from_millis(200);
 
 const READ: usize = 16 * 1024;
 const READ_LARGE: usize = 64 * 1024;
@@ -153,7 +160,6 @@ const READ_LARGE: usize = 64 * 1024;
 impl Conn {
     /// Wraps a fresh connection.
     pub fn new(backend: Backend, target: Arc<Target>, statements: usize) -> Self {
-        let now = registry::now();
         Self {
             stream: backend.stream,
             buf: backend.buffer,
@@ -172,8 +178,9 @@ impl Conn {
             notices: Vec::new(),
             notifications: BytesMut::new(),
             sequences_of: 0,
-            created: now,
-            idle_since: now,
+            badge: Arc::new(Badge::new(backend.pid)),
+            expires: None,
+            idle_since: registry::now(),
         }
     }
 
@@ -217,9 +224,15 @@ impl Conn {
         Some(self)
     }
 
-    /// Nothing came while it was idle: neither bytes nor the end.
+    /// It has lived long enough.
+    pub fn is_old(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= registry::now())
+    }
+
+    /// Nothing came while it was idle: neither bytes nor the end. One that was idle for some time asks the system,
+    /// which knows of an end before the event loop does.
     pub fn is_quiet(&mut self) -> bool {
-        if !self.buf.is_empty() {
+        if !self.buf.is_empty() || (registry::since(self.idle_since) > LONG_IDLE && self.stream.has_input_now()) {
             return false;
         }
         let mut context = Context::from_waker(Waker::noop());

@@ -4,11 +4,17 @@
 //! Each worker thread keeps its own idle connections, so that a session and its backend are driven by one event
 //! loop; permits are shared and fair, and a worker that has none left takes over another worker's idle connection.
 
+mod backends;
 pub mod conn;
+mod keep;
 pub mod profile;
 pub mod statements;
 
+pub use backends::{Backend, BackendState};
+
 use crate::{metrics, registry};
+use arc_swap::ArcSwap;
+use backends::Backends;
 use conn::{Conn, ConnError};
 use pgring_config::{
     catalog::identity,
@@ -18,12 +24,15 @@ use pgring_protocol::backend::{self, BackendError, Login, Target};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// Number of a worker thread, from 0.
 pub type Worker = usize;
@@ -57,10 +66,12 @@ impl Expected {
 }
 
 /// How a pool behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Most backends.
     pub size: usize,
+    /// Backends that are kept open while the pool is in use.
+    pub min_idle: usize,
     /// Longest wait for a backend.
     pub queue_timeout: Duration,
     /// An idle backend is closed after this.
@@ -122,10 +133,13 @@ pub struct Pool {
     target: Arc<Target>,
     login: RwLock<Arc<Login>>,
     expected: Option<Expected>,
-    limits: PoolLimits,
+    size: usize,
+    limits: ArcSwap<PoolLimits>,
     permits: Arc<Semaphore>,
     idle: Box<[Mutex<Vec<Idle>>]>,
+    backends: Backends,
     total: AtomicUsize,
+    pinned: AtomicUsize,
     waiting: AtomicUsize,
     max_wait_us: AtomicU64,
     retired: AtomicBool,
@@ -137,6 +151,7 @@ pub struct Checkout {
     conn: Option<Box<Conn>>,
     pool: Arc<Pool>,
     worker: Worker,
+    pinned: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -149,6 +164,8 @@ pub struct PoolFigures {
     pub active: usize,
     /// Backends waiting for work.
     pub idle: usize,
+    /// Of those, how many sessions keep for themselves.
+    pub pinned: usize,
     /// Clients waiting.
     pub waiting: usize,
     /// Longest wait so far.
@@ -167,25 +184,37 @@ impl Pool {
             Ok(permit) => permit,
             Err(_) => self.wait().await?,
         };
-        loop {
+        let conn = loop {
             if self.retired.load(Ordering::Acquire) {
                 return Err(PoolError::Closed(self.key.server.clone()));
             }
             if let Some(conn) = self.take_idle(worker) {
-                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+                break conn;
             }
-            if self.total.fetch_add(1, Ordering::AcqRel) < self.limits.size {
-                let opening = Opening(self);
-                let conn = self.dial().await?;
-                std::mem::forget(opening);
-                return Ok(Checkout { conn: Some(Box::new(conn)), pool: self.clone(), worker, _permit: permit });
+            if let Some(opened) = Box::pin(self.open()).await {
+                break opened?;
             }
-            self.total.fetch_sub(1, Ordering::AcqRel);
             if let Some(conn) = self.take_over(worker) {
-                return Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, _permit: permit });
+                break conn;
             }
             tokio::task::yield_now().await;
+        };
+        Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, pinned: false, _permit: permit })
+    }
+
+    /// Opens a connection, if there may be one more. Whoever calls this holds a permit.
+    async fn open(&self) -> Option<Result<Box<Conn>, PoolError>> {
+        if self.total.fetch_add(1, Ordering::AcqRel) >= self.size {
+            self.total.fetch_sub(1, Ordering::AcqRel);
+            return None;
         }
+        let opening = Opening(self);
+        let dialled = self.dial().await;
+        if let Ok(conn) = &dialled {
+            std::mem::forget(opening);
+            self.backends.add(conn.badge.clone());
+        }
+        Some(dialled.map(Box::new))
     }
 
     /// A backend can be had without waiting for another client.
@@ -194,13 +223,11 @@ impl Pool {
     }
 
     async fn wait(&self) -> Result<OwnedSemaphorePermit, PoolError> {
-        let began = Instant::now();
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let permit = tokio::time::timeout(self.limits.queue_timeout, self.permits.clone().acquire_owned()).await;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let waited = began.elapsed();
-        self.max_wait_us.fetch_max(waited.as_micros() as u64, Ordering::Relaxed);
-        metrics::POOL_WAIT.record(waited.as_secs_f64());
+        let waiting = Waiting::new(self);
+        let limit = self.limits.load().queue_timeout;
+        let permit = Box::pin(tokio::time::timeout(limit, self.permits.clone().acquire_owned())).await;
+        let waited = waiting.since.elapsed();
+        drop(waiting);
         match permit {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(PoolError::Closed(self.key.server.clone())),
@@ -215,7 +242,7 @@ impl Pool {
     fn take_idle(&self, worker: Worker) -> Option<Box<Conn>> {
         loop {
             let mut conn = self.stack(worker)?.pop()?;
-            if !self.is_old(&conn) && conn.is_quiet() {
+            if !conn.is_old() && conn.is_quiet() {
                 return Some(conn);
             }
             self.close(conn);
@@ -226,12 +253,13 @@ impl Pool {
         for other in (0..self.idle.len()).filter(|other| *other != worker) {
             let taken = self.stack(other).and_then(|mut stack| stack.pop());
             if let Some(mut conn) = taken {
-                if self.is_old(&conn) || !conn.is_quiet() {
+                let badge = conn.badge.clone();
+                if conn.is_old() || !conn.is_quiet() {
                     self.close(conn);
                 } else if let Some(conn) = conn.rehome() {
                     return Some(Box::new(conn));
                 } else {
-                    self.total.fetch_sub(1, Ordering::AcqRel);
+                    self.closed(&badge);
                 }
             }
         }
@@ -247,24 +275,21 @@ impl Pool {
         }
     }
 
-    /// Closes what is idle if it is in this database of its server.
-    fn leave(&self, database: &str) {
-        if self.login.read().unwrap_or_else(PoisonError::into_inner).database != database {
-            return;
-        }
-        for worker in 0..self.idle.len() {
-            let idle = self.stack(worker).map(|mut stack| std::mem::take(&mut *stack)).unwrap_or_default();
-            idle.into_iter().for_each(|conn| self.close(conn));
-        }
-    }
-
-    fn is_old(&self, conn: &Conn) -> bool {
-        self.limits.max_lifetime.is_some_and(|most| registry::since(conn.created) > most)
-    }
-
     fn close(&self, conn: Box<Conn>) {
+        let badge = conn.badge.clone();
         drop(conn);
+        self.closed(&badge);
+    }
+
+    /// A connection is gone.
+    fn closed(&self, badge: &Backend) {
+        self.backends.remove(badge);
         self.total.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Name of its database on the server.
+    fn server_database(&self) -> String {
+        self.login.read().unwrap_or_else(PoisonError::into_inner).database.clone()
     }
 
     async fn dial(&self) -> Result<Conn, PoolError> {
@@ -273,7 +298,9 @@ impl Pool {
         let backend = backend::connect(&self.target, &login)
             .await
             .map_err(|source| PoolError::Connect { server: server(), source })?;
-        let mut conn = Conn::new(backend, self.target.clone(), self.limits.statements);
+        let limits = self.limits.load_full();
+        let mut conn = Conn::new(backend, self.target.clone(), limits.statements);
+        conn.expires = limits.max_lifetime.map(|most| registry::now().after(keep::lifetime(most, conn.cancel.pid)));
         if let Some(expected) = &self.expected {
             let rows = conn
                 .housekeep(identity::CHECK_SQL)
@@ -288,25 +315,16 @@ impl Pool {
         Ok(conn)
     }
 
-    /// Closes idle connections that are too old or have been idle for too long.
-    pub fn tidy(&self) {
-        for worker in 0..self.idle.len() {
-            let Some(mut stack) = self.stack(worker) else { continue };
-            let retired = self.retired.load(Ordering::Acquire);
-            let too_idle = |conn: &mut Box<Conn>| {
-                self.limits.idle_timeout.is_some_and(|most| registry::since(conn.idle_since) > most)
-            };
-            let gone: Vec<Idle> = stack.extract_if(.., |conn| retired || too_idle(conn) || self.is_old(conn)).collect();
-            drop(stack);
-            gone.into_iter().for_each(|conn| self.close(conn));
-        }
-    }
-
     /// Closes it: idle connections now, held ones when they come back.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.permits.close();
-        self.tidy();
+        self.close_all_idle();
+    }
+
+    /// Its backends, with what they do.
+    pub fn backends(&self) -> Vec<Arc<Backend>> {
+        self.backends.all()
     }
 
     /// Figures for `SHOW POOLS`.
@@ -316,10 +334,33 @@ impl Pool {
             key: self.key.clone(),
             active: self.total.load(Ordering::Relaxed).saturating_sub(idle),
             idle,
+            pinned: self.pinned.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             max_wait: Duration::from_micros(self.max_wait_us.load(Ordering::Relaxed)),
-            size: self.limits.size,
+            size: self.size,
         }
+    }
+}
+
+/// A client in the queue; leaves it when dropped.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    since: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        pool.waiting.fetch_add(1, Ordering::Relaxed);
+        Self { pool, since: Instant::now() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed();
+        self.pool.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.pool.max_wait_us.fetch_max(waited.as_micros() as u64, Ordering::Relaxed);
+        metrics::POOL_WAIT.record(waited.as_secs_f64());
     }
 }
 
@@ -338,8 +379,18 @@ impl Checkout {
         self.conn.as_mut().expect("a checkout holds its connection until it is given back or dropped")
     }
 
+    /// Its session keeps it for itself, or does so no longer.
+    pub fn set_pinned(&mut self, pinned: bool) {
+        if pinned != self.pinned {
+            self.pinned = pinned;
+            let by = if pinned { 1 } else { usize::MAX };
+            self.pool.pinned.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
     /// Puts it back. Only to be called after ReadyForQuery 'I' with nothing outstanding.
     pub fn give_back(mut self) {
+        self.set_pinned(false);
         let Some(mut conn) = self.conn.take() else { return };
         if !conn.buf.is_empty() || self.pool.retired.load(Ordering::Acquire) {
             self.pool.close(conn);
@@ -356,6 +407,7 @@ impl Checkout {
         }
         conn.shrink();
         conn.idle_since = registry::now();
+        conn.badge.rest();
         if let Some(mut stack) = self.pool.stack(self.worker) {
             stack.push(conn);
         }
@@ -364,6 +416,7 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
+        self.set_pinned(false);
         if let Some(conn) = self.conn.take() {
             self.pool.close(conn);
         }
@@ -374,13 +427,15 @@ impl Drop for Checkout {
 #[derive(Debug)]
 pub struct Pools {
     workers: usize,
+    /// The workers' event loops, for connections that nobody has asked for yet.
+    pub handles: OnceLock<Vec<Handle>>,
     pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
 }
 
 impl Pools {
     /// No pools yet, for so many worker threads.
     pub fn new(workers: usize) -> Self {
-        Self { workers: workers.max(1), pools: RwLock::default() }
+        Self { workers: workers.max(1), handles: OnceLock::new(), pools: RwLock::default() }
     }
 
     /// Worker threads.
@@ -399,8 +454,11 @@ impl Pools {
     ) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(&key)
             && Arc::ptr_eq(&pool.target, target)
-            && pool.limits.size == limits.size
+            && pool.size == limits.size
         {
+            if **pool.limits.load() != limits {
+                pool.limits.store(Arc::new(limits));
+            }
             let known = pool.login.read().unwrap_or_else(PoisonError::into_inner).clone();
             if known.credentials != login.credentials {
                 *pool.login.write().unwrap_or_else(PoisonError::into_inner) = login.clone();
@@ -413,7 +471,10 @@ impl Pools {
             login: RwLock::new(login.clone()),
             expected,
             permits: Arc::new(Semaphore::new(limits.size)),
-            limits,
+            size: limits.size,
+            limits: ArcSwap::from_pointee(limits),
+            backends: Backends::default(),
+            pinned: AtomicUsize::new(0),
             idle: (0..self.workers).map(|_| Mutex::default()).collect(),
             total: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -423,7 +484,7 @@ impl Pools {
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = pools.get(&key)
             && Arc::ptr_eq(&made.target, target)
-            && made.limits.size == pool.limits.size
+            && made.size == pool.size
         {
             // Another session was first; its pool is in use already.
             return made.clone();
@@ -439,18 +500,5 @@ impl Pools {
     /// Every pool.
     pub fn all(&self) -> Vec<Arc<Pool>> {
         self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    /// Closes every idle connection to this database of its server: the database is to be dropped or renamed.
-    pub fn leave(&self, database: &str) {
-        self.all().iter().for_each(|pool| pool.leave(database));
-    }
-
-    /// Closes what has been idle for too long, and forgets pools without a connection that nobody holds; to be
-    /// called now and then.
-    pub fn tidy(&self) {
-        self.all().iter().for_each(|pool| pool.tidy());
-        let in_use = |pool: &Arc<Pool>| Arc::strong_count(pool) > 1 || pool.total.load(Ordering::Acquire) > 0;
-        self.pools.write().unwrap_or_else(PoisonError::into_inner).retain(|_, pool| in_use(pool));
     }
 }

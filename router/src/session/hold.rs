@@ -22,6 +22,26 @@ use pgring_protocol::{
 };
 use std::{io, sync::Arc};
 
+/// How often a backend is asked for before a statement fails.
+const TRIES: usize = 3;
+
+/// Why a backend does not look like its session.
+enum Undressed {
+    /// The server refused a setting, and the client has been told.
+    Told,
+    /// The backend is gone.
+    Lost(ConnError),
+}
+
+impl From<Undressed> for Fault {
+    fn from(why: Undressed) -> Self {
+        match why {
+            Undressed::Told => Self::Told,
+            Undressed::Lost(error) => lost(&error, false).into(),
+        }
+    }
+}
+
 /// A backend that works for a statement.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -62,7 +82,7 @@ impl Session {
             let Participant { checkout, profile, .. } = participant;
             let mut held = Held { shard, checkout, opening: None, profile, in_txn: true, expects: false };
             if !self.txn.as_ref().is_some_and(|txn| txn.failed) {
-                self.dress(&mut held).await?;
+                self.dress(&mut held).await.map_err(Fault::from)?;
             }
             self.me.begin_work(held.conn().cancel.clone());
             return Ok(held);
@@ -77,25 +97,48 @@ impl Session {
 
     /// Gets a backend of a shard outside the transaction.
     pub(super) async fn hold_apart(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Held, Fault> {
-        let checkout = match self.pins.iter().position(|pin| pin.shard == shard) {
-            Some(at) => self.pins.swap_remove(at).checkout,
-            None => {
-                let pool = self.pool(snapshot, shard);
-                self.me.set_doing(Doing::Waiting);
-                if std::mem::take(&mut self.seeks_sequences) {
-                    pool.bring_up(self.worker, self.sequences);
-                }
-                let checkout = pool.checkout(self.worker).await.map_err(|error| unavailable(&error))?;
-                self.me.set_doing(Doing::Active);
-                checkout
+        let mut tries = 0;
+        loop {
+            let kept = self.pins.iter().position(|pin| pin.shard == shard).map(|at| self.pins.swap_remove(at).checkout);
+            let pooled = kept.is_none();
+            let checkout = match kept {
+                Some(checkout) => checkout,
+                None => self.checkout(snapshot, shard).await?,
+            };
+            let profile = Profile::empty();
+            let mut held = Held { shard, checkout, opening: None, profile, in_txn: false, expects: false };
+            tries += 1;
+            match self.dress(&mut held).await {
+                // It died while it was idle, and has got nothing of the client's.
+                Err(Undressed::Lost(_)) if pooled && tries < TRIES => continue,
+                dressed => dressed?,
+            }
+            held.profile = held.conn().profile.clone();
+            self.me.begin_work(held.conn().cancel.clone());
+            return Ok(held);
+        }
+    }
+
+    /// Gets a backend of a shard from its pool. A client who goes while it waits leaves the queue.
+    async fn checkout(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Checkout, Fault> {
+        self.me.set_doing(Doing::Waiting);
+        let seeks_sequences = std::mem::take(&mut self.seeks_sequences);
+        let mut tries = 0;
+        let mut checkout = loop {
+            let pool = self.pool(snapshot, shard);
+            if seeks_sequences {
+                pool.bring_up(self.worker, self.sequences);
+            }
+            tries += 1;
+            match self.client.beside(true, pool.checkout(self.worker)).await? {
+                // Another has taken its place.
+                Err(PoolError::Closed(_)) if tries < TRIES => self.pools.by_shard.clear(),
+                checkout => break checkout.map_err(|error| unavailable(&error))?,
             }
         };
-        let profile = Profile::empty();
-        let mut held = Held { shard, checkout, opening: None, profile, in_txn: false, expects: false };
-        self.dress(&mut held).await?;
-        held.profile = held.conn().profile.clone();
-        self.me.begin_work(held.conn().cancel.clone());
-        Ok(held)
+        self.me.set_doing(Doing::Active);
+        checkout.conn().badge.work_for(self.me.id);
+        Ok(checkout)
     }
 
     /// Gets the transaction's backend of a shard if it is open there, else one outside it: a session must not wait
@@ -125,23 +168,26 @@ impl Session {
     }
 
     fn pool(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
+        let at = usize::from(shard.0);
         if !self.pools.snapshot.as_ref().is_some_and(|known| Arc::ptr_eq(known, snapshot)) {
             self.pools.snapshot = Some(snapshot.clone());
             self.pools.by_shard.clear();
-            self.pools.by_shard.resize(snapshot.topology.shards.len(), None);
         }
-        if let Some(Some(pool)) = self.pools.by_shard.get(usize::from(shard.0)) {
+        if let Some(Some(pool)) = self.pools.by_shard.get(at) {
             return pool.clone();
         }
         let pool = self.cluster.pool(&self.database, snapshot, &self.user, shard);
-        if let Some(place) = self.pools.by_shard.get_mut(usize::from(shard.0)) {
+        if self.pools.by_shard.len() <= at {
+            self.pools.by_shard.resize(at + 1, None);
+        }
+        if let Some(place) = self.pools.by_shard.get_mut(at) {
             *place = Some(pool.clone());
         }
         pool
     }
 
     /// Makes a backend look like this session, and the client know what the backend reports.
-    async fn dress(&mut self, held: &mut Held) -> Result<(), Fault> {
+    async fn dress(&mut self, held: &mut Held) -> Result<(), Undressed> {
         let conn = held.checkout.conn();
         match conn.take_on(&self.settings.current).await {
             Ok(()) => {}
@@ -151,9 +197,9 @@ impl Session {
                     fields.set(b'V', "FATAL");
                 }
                 build::error(&mut self.client.out, &fields);
-                return Err(Fault::Told);
+                return Err(Undressed::Told);
             }
-            Err(error) => return Err(lost(&error, false).into()),
+            Err(error) => return Err(Undressed::Lost(error)),
         }
         self.settings.tell(conn, &mut self.client.out);
         Ok(())
@@ -166,7 +212,9 @@ impl Session {
             let kept = self.pins.iter().any(|pin| pin.shard == held.shard)
                 || self.txn.as_ref().is_some_and(|txn| txn.participants.iter().any(|p| p.shard == held.shard));
             if self.pinned && !kept {
-                self.pins.push(Pin { shard: held.shard, checkout: held.checkout });
+                let mut checkout = held.checkout;
+                checkout.set_pinned(true);
+                self.pins.push(Pin { shard: held.shard, checkout });
             } else {
                 held.checkout.give_back();
             }
@@ -248,9 +296,11 @@ impl Session {
     pub(super) fn broken(&mut self, held: Held, error: RelayError, wrote: bool) -> Fault {
         self.me.end_work();
         let in_txn = held.in_txn;
-        drop(held);
         match error {
-            RelayError::Client(error) => Fault::End(End::Client(error)),
+            RelayError::Client(error) => {
+                hang_up(held);
+                Fault::End(End::Client(error))
+            }
             RelayError::Fatal => Fault::End(End::Server),
             RelayError::Backend { source, .. } => {
                 if in_txn && let Some(txn) = &mut self.txn {
@@ -261,20 +311,38 @@ impl Session {
         }
     }
 
-    /// Lets the pinned backends go: as good as new, or closed.
+    /// Makes the pinned backends as good as new, and lets them go if the session may.
     pub(super) async fn unpin(&mut self) {
-        self.pinned = false;
+        self.pinned = self.keeps;
         self.may_be_free = false;
         self.keeps_sequence = false;
         self.listening = false;
         self.me.clear_pins();
+        if self.keeps {
+            self.me.add_pin(super::SESSION_MODE);
+        }
         for pin in std::mem::take(&mut self.pins) {
-            let mut checkout = pin.checkout;
-            if clean(checkout.conn()).await.is_ok() {
+            let Pin { shard, mut checkout } = pin;
+            if clean(checkout.conn()).await.is_err() {
+                continue;
+            }
+            if self.keeps {
+                self.pins.push(Pin { shard, checkout });
+            } else {
                 checkout.give_back();
             }
         }
     }
+}
+
+/// Lets go a backend that may still work for a client who is gone: what runs there is cancelled, then it is closed.
+pub(super) fn hang_up(mut held: Held) {
+    let cancel = held.conn().cancel.clone();
+    let passing = cancel.gate.enter();
+    tokio::spawn(async move {
+        cancel.cancel(passing).await.ok();
+        drop(held);
+    });
 }
 
 /// Makes a backend as good as new.

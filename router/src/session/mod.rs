@@ -29,11 +29,18 @@ use crate::{
     txn::Txn,
 };
 use foldhash::fast::RandomState;
-use pgring_config::ids::ShardIndex;
+use pgring_config::{ids::ShardIndex, settings::PoolMode};
 use pgring_protocol::{frame::Head, message::build};
 use prepared::Prepared;
 use settings::Settings;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -89,6 +96,13 @@ impl From<std::io::Error> for Fault {
     }
 }
 
+/// Why a session of `pool_mode = "session"` keeps its backends.
+const SESSION_MODE: &str = "pool_mode = session";
+/// How long a session that is killed may take to end by itself.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+/// How often a statement that has run out of time is cancelled.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// Ends a time-out's task with the statement it was for.
 #[derive(Debug)]
 struct Timer(tokio::task::JoinHandle<()>);
@@ -121,6 +135,8 @@ pub struct Session {
     txn: Option<Txn>,
     pins: Vec<Pin>,
     pinned: bool,
+    /// It keeps its backends until it ends (`pool_mode = "session"`).
+    keeps: bool,
     listening: bool,
     /// The client has its first ReadyForQuery.
     greeted: bool,
@@ -156,6 +172,10 @@ impl Session {
         me: Arc<Client>,
         client: Frontend,
     ) -> Self {
+        let keeps = pool_mode(&cluster, &database, &user) == PoolMode::Session;
+        if keeps {
+            me.add_pin(SESSION_MODE);
+        }
         Self {
             cluster,
             database,
@@ -168,7 +188,8 @@ impl Session {
             batch: batch::Batch::default(),
             txn: None,
             pins: Vec::new(),
-            pinned: false,
+            pinned: keeps,
+            keeps,
             listening: false,
             greeted: false,
             temp_tables: Vec::new(),
@@ -185,9 +206,17 @@ impl Session {
     /// Takes on the settings of the start-up packet, tells the client what the server says of them, and serves it
     /// until it goes.
     pub async fn run(mut self, startup: &[(String, String)], key: &[u8]) {
-        let end = match self.start(startup, key).await {
-            Ok(()) => self.serve().await,
-            Err(end) => end,
+        let me = self.me.clone();
+        let served = async {
+            match self.start(startup, key).await {
+                Ok(()) => self.serve().await,
+                Err(end) => end,
+            }
+        };
+        let end = tokio::select! {
+            biased;
+            end = served => end,
+            () = overdue(&me) => End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())),
         };
         self.end(end).await;
     }
@@ -220,6 +249,7 @@ impl Session {
         if let Some(txn) = self.txn.take() {
             self.abandon(txn).await;
         }
+        self.keeps = false;
         self.unpin().await;
     }
 
@@ -277,17 +307,24 @@ impl Session {
     }
 
     /// Cancels what runs for this client when it has taken too long (`timeouts.query`).
-    fn timer(&self, kind: u8) -> Option<Timer> {
+    fn timer(&mut self, kind: u8) -> Option<Timer> {
         if !matches!(kind, b'Q' | b'S' | b'H' | b'F') {
             return None;
         }
         let limit = self.cluster.settings.load().timeouts.query.limit()?;
         let me = self.me.clone();
+        let overdue = Arc::new(AtomicBool::new(false));
+        self.client.overdue = Some(overdue.clone());
         let timer = tokio::spawn(async move {
             tokio::time::sleep(limit).await;
-            for cancel in me.with_working(|backend| (backend.clone(), backend.gate.enter())) {
-                let (backend, passing) = cancel;
-                backend.cancel(passing).await.ok();
+            overdue.store(true, Ordering::Release);
+            // Again and again: a statement that waited for its backend begins when its time is over.
+            loop {
+                for (backend, passing) in me.with_working(|backend| (backend.clone(), backend.gate.enter())) {
+                    // In a task of its own: this one ends with the statement, a request under way must not.
+                    tokio::spawn(backend.cancel(passing));
+                }
+                tokio::time::sleep(AGAIN).await;
             }
         });
         Some(Timer(timer))
@@ -382,6 +419,19 @@ impl Session {
         build::ready_for_query(&mut self.client.out, status);
         Ok(self.client.flush().await?)
     }
+}
+
+/// When backends go back: the user's own mode goes before the database's, and that before everybody's.
+fn pool_mode(cluster: &Cluster, database: &Database, user: &User) -> PoolMode {
+    let settings = cluster.settings.load();
+    let of_user = settings.user(&user.name).and_then(|user| user.pool_mode);
+    of_user.or(database.settings.pool_mode).unwrap_or(settings.pool.mode)
+}
+
+/// Waits until a client that was to end has not done so by itself: it waits in a queue, or for a reader.
+async fn overdue(me: &Client) {
+    me.killing.notified().await;
+    tokio::time::sleep(KILL_GRACE).await;
 }
 
 impl Drop for Session {

@@ -54,7 +54,7 @@ impl Session {
     /// none of them uses a sequence there.
     pub(super) fn leave_sequence(&mut self) {
         self.keeps_sequence = false;
-        if self.pinned && !self.me.remove_pin(SEQUENCE) {
+        if self.pinned && !self.me.remove_pin(SEQUENCE) && !self.keeps {
             self.pinned = false;
             self.pins.drain(..).for_each(|pin| pin.checkout.give_back());
         }
@@ -63,6 +63,9 @@ impl Session {
     /// Lets a session go that was pinned for something which the backend says is gone.
     pub(super) async fn unpin_if_proven(&mut self, held: &mut Held) -> Result<(), ConnError> {
         self.may_be_free = false;
+        if self.keeps {
+            return Ok(());
+        }
         let provable = self.me.pins().iter().all(|(reason, _)| PROVABLE.contains(&reason.as_str()));
         if !self.pins.is_empty() || !provable || held.conn().housekeep(PROOF).await?.is_empty() {
             return Ok(());

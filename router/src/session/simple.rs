@@ -114,7 +114,7 @@ impl Session {
         let text = query::query_text(bytes).map_err(|e| Report::with(catalogue::PROTOCOL, e.to_string()))?;
         let text = &*String::from_utf8_lossy(text);
         lex(text.as_bytes(), lexed);
-        self.wait_while_paused().await;
+        self.wait_while_paused().await?;
         if lexed.statements.len() > 1 && self.settings.has_escapes() && text.contains('\\') {
             return self.unread(frame, text, lexed).await;
         }
@@ -445,13 +445,15 @@ impl Session {
         if refusal.hint.is_empty() { report } else { report.hint(refusal.hint.clone()) }
     }
 
-    pub(super) async fn wait_while_paused(&mut self) {
+    pub(super) async fn wait_while_paused(&mut self) -> Result<(), End> {
         if *self.database.paused.borrow() && self.txn.is_none() {
             self.me.set_doing(Doing::Waiting);
             let mut paused = self.database.paused.subscribe();
-            let _ = paused.wait_for(|paused| !paused).await;
+            let resumed = self.client.beside(true, paused.wait_for(|paused| !paused)).await;
+            drop(resumed?);
             self.me.set_doing(Doing::Active);
         }
+        Ok(())
     }
 
     /// A FunctionCall: large objects and the like live on the default shard.

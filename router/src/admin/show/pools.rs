@@ -35,7 +35,7 @@ fn row(figures: PoolFigures) -> Row {
         some(&figures.key.server),
         some(figures.active),
         some(figures.idle),
-        None,
+        some(figures.pinned),
         some(figures.waiting),
         some(format!("{:.3}", figures.max_wait.as_secs_f64() * 1000.0)),
         some(figures.size),

@@ -507,7 +507,10 @@ impl Session {
     /// The session is over: nothing of the lanes is used again.
     fn lanes_broke(&mut self, error: RelayError) -> Fault {
         self.me.end_work();
-        self.batch.lanes = Lanes::default();
+        let lanes = std::mem::take(&mut self.batch.lanes);
+        if matches!(error, RelayError::Client(_)) {
+            lanes.lanes.into_iter().filter_map(|lane| lane.held).for_each(hold::hang_up);
+        }
         hold::of_relay(error)
     }
 

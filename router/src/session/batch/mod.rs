@@ -244,7 +244,7 @@ impl Session {
     async fn work(&mut self, input: Bytes) -> Result<(), End> {
         self.me.set_doing(Doing::Active);
         if self.batch.lanes.is_empty() {
-            self.wait_while_paused().await;
+            self.wait_while_paused().await?;
         }
         self.batch.started.get_or_insert_with(Instant::now);
         let snapshot = self.database.snapshot().clone();
