@@ -38,12 +38,25 @@ pub struct Frontend {
     /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
     pub hold_tag: bool,
     tag: Option<BytesMut>,
+    /// A ReadyForQuery outside a transaction is not passed on: something goes before it.
+    pub hold_ready: bool,
+    /// One was not.
+    pub ready_held: bool,
 }
 
 impl Frontend {
     /// Wraps a socket; `inbuf` holds what was read already.
     pub fn new(stream: Stream, inbuf: BytesMut) -> Self {
-        Self { stream, inbuf, out: BytesMut::new(), position_offset: 0, hold_tag: false, tag: None }
+        Self {
+            stream,
+            inbuf,
+            out: BytesMut::new(),
+            position_offset: 0,
+            hold_tag: false,
+            tag: None,
+            hold_ready: false,
+            ready_held: false,
+        }
     }
 
     /// A whole message that is already here: its kind and the whole frame.
@@ -87,6 +100,19 @@ impl Frontend {
             self.out.clear();
         }
         Ok(())
+    }
+
+    /// As [`Frontend::flush`]; given up in the middle, `out` holds what was not sent.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn flush_in_steps(&mut self) -> io::Result<()> {
+        while !self.out.is_empty() {
+            if self.stream.write_buf(&mut self.out).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.stream.flush().await
     }
 
     /// Sends what is ready and then `bytes`, in one write where that costs little.

@@ -89,6 +89,8 @@ pub struct SessionEffect {
     pub pin: Option<&'static str>,
     /// Temporary relations made.
     pub creates_temp: Vec<Box<str>>,
+    /// It calls `pg_notify`.
+    pub notifies: bool,
 }
 
 impl Plan {
@@ -220,6 +222,8 @@ pub enum Builtin {
     Admin(AdminText),
     /// `SELECT * FROM pgring.show('…')`.
     Show(AdminText),
+    /// `SELECT pg_listening_channels()`: the session's, under this name of a column.
+    Channels(String),
 }
 
 /// The text of an admin command.

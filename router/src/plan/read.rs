@@ -203,7 +203,8 @@ fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
 }
 
 fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> SessionEffect {
-    let mut effect = SessionEffect::default();
+    let notifies = analysis.calls.iter().any(|called| called.call.name.name == "pg_notify");
+    let mut effect = SessionEffect { notifies, ..SessionEffect::default() };
     if let Some(name) = called(input, analysis, &[Builtin::Pins]) {
         effect.pin = Some(if name == "set_config" { "set_config" } else { "advisory lock" });
     }

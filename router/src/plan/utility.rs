@@ -29,6 +29,15 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize, word: 
         "call" => builtin(input, tokens, first).unwrap_or_else(|| code(input)),
         "do" => code(input),
         "load" => pinned(plan(PlanKind::Local, false), "LOAD"),
+        // Those that are understood are verbs. A pooled backend must not listen.
+        "listen" => plan(
+            PlanKind::Judge(refusal(
+                catalogue::UNSUPPORTED,
+                "LISTEN on a channel whose name has this form",
+                "Write the name plainly, or between double quotes.",
+            )),
+            false,
+        ),
         _ if ddl::VERBS.contains(&word) => ddl::plan(input, tokens, first, word),
         _ => not_understood(input, "its verb is not known here"),
     }
@@ -117,6 +126,9 @@ fn explained(mut inner: Plan, analyze: bool) -> Plan {
 /// Calls of pgring's own functions, if the statement names any.
 pub(super) fn builtin(input: &Input<'_>, tokens: &Tokens, first: usize) -> Option<Plan> {
     let lexemes = &tokens.lexemes;
+    if let Some(name) = channels(lexemes, first) {
+        return Some(plan(PlanKind::Builtin(Builtin::Channels(name)), false));
+    }
     let own = |at: usize| {
         let function = lexemes.get(at + 2).and_then(Lexeme::identifier);
         lexemes[at].identifier() == Some("pgring")
@@ -160,6 +172,24 @@ fn show(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Option<Builtin> 
         words_at(lexemes, first, &["select", "*", "from", "pgring", ".", "show", "("]) && end(lexemes) == first + 9;
     let text = argument(input, lexemes, Range { first: first + 7, last: first + 8 });
     text.filter(|_| fits).map(|text| Builtin::Show(AdminText(text)))
+}
+
+/// `SELECT [* FROM] pg_listening_channels() [[AS] name]`; returns the column's name.
+fn channels(lexemes: &[Lexeme], first: usize) -> Option<String> {
+    const CALL: [&str; 3] = ["pg_listening_channels", "(", ")"];
+    let mut at = first + 1;
+    words_at(lexemes, first, &["select"]).then_some(())?;
+    let from = words_at(lexemes, at, &["*", "from"]);
+    at += if from { 2 } else { 0 };
+    at += if words_at(lexemes, at, &["pg_catalog", "."]) { 2 } else { 0 };
+    words_at(lexemes, at, &CALL).then_some(())?;
+    let name = match lexemes.get(at + CALL.len()..end(lexemes))? {
+        [] => CALL[0],
+        [alias] => alias.identifier()?,
+        [word, alias] if word.is("as") => alias.identifier()?,
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
 fn columns(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Option<Vec<BuiltinColumn>> {

@@ -61,6 +61,13 @@ pub(super) struct Batch {
     route: Option<RouteKind>,
 }
 
+impl Batch {
+    /// Between two batches.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.segment.is_none() && self.waiting.is_empty() && !self.skipping && self.started.is_none()
+    }
+}
+
 /// Messages for one backend and what is expected of it.
 #[derive(Debug)]
 struct Segment {
@@ -518,16 +525,11 @@ impl Session {
         let place = match verb {
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => Place::Special,
             Verb::Show(_) => server(any),
-            Verb::Listen(_) => {
-                self.listening = true;
-                self.pin("LISTEN");
-                server(default)
-            }
             Verb::Load => {
                 self.pin("LOAD");
                 server(default)
             }
-            Verb::Unlisten(_) | Verb::Notify { .. } | Verb::Checkpoint => server(default),
+            Verb::Notify { .. } | Verb::Checkpoint => server(default),
             Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => server(self.cursor_at(cursor, any)),
             Verb::Declare { name, hold, query_at } => {
                 let shard = self.declare_at(prepared, *query_at, values, snapshot)?;
@@ -796,6 +798,12 @@ impl Session {
         self.segment_of_portal(execute.portal, &portal, (shard, reach, apart), &snapshot).await?;
         if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
             portal.executed = true;
+        }
+        if (portal.plan.session.notifies || matches!(portal.prepared.verb, Some(Verb::Notify { .. })))
+            && let Some(segment) = &mut self.batch.segment
+        {
+            let (shard, pid) = (segment.held.shard, segment.held.conn().cancel.pid);
+            self.sends_from(shard, pid).await;
         }
         if let Some(segment) = &mut self.batch.segment {
             build::execute(&mut segment.out, execute.portal, execute.max_rows);

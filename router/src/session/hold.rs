@@ -13,14 +13,12 @@ use crate::{
     registry::Doing,
     txn::{Participant, Reach, Txn},
 };
-use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
 use pgring_protocol::{
     backend::BackendError,
-    frame,
     message::{build, notice::Fields},
 };
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 /// A backend that works for a statement.
 #[derive(Debug)]
@@ -228,7 +226,6 @@ impl Session {
     /// Lets the pinned backends go: as good as new, or closed.
     pub(super) async fn unpin(&mut self) {
         self.pinned = false;
-        self.listening = false;
         self.me.clear_pins();
         for pin in std::mem::take(&mut self.pins) {
             let mut checkout = pin.checkout;
@@ -244,30 +241,7 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.housekeep("DISCARD ALL").await?;
     conn.profile = Profile::empty();
     conn.statements.clear();
-    conn.notifications.clear();
     Ok(())
-}
-
-/// Waits until a listening backend has whole frames for the client.
-pub(super) async fn notified(listener: Option<&mut Pin>) -> io::Result<BytesMut> {
-    let Some(pin) = listener else { return std::future::pending().await };
-    let conn = pin.checkout.conn();
-    if !conn.notifications.is_empty() {
-        return Ok(conn.notifications.split());
-    }
-    loop {
-        let mut whole = 0;
-        while let Ok(Some(head)) = frame::head(&conn.buf[whole..]) {
-            if conn.buf.len() - whole < head.len {
-                break;
-            }
-            whole += head.len;
-        }
-        if whole > 0 {
-            return Ok(conn.buf.split_to(whole));
-        }
-        conn.read().await?;
-    }
 }
 
 /// The error of a statement whose backend is gone.

@@ -6,6 +6,7 @@
 mod batch;
 mod calls;
 mod hold;
+mod notify;
 mod own;
 pub mod prepared;
 mod settings;
@@ -115,7 +116,10 @@ pub struct Session {
     txn: Option<Txn>,
     pins: Vec<Pin>,
     pinned: bool,
-    listening: bool,
+    /// What it listens on; None: on nothing.
+    listening: Option<Box<notify::Listening>>,
+    /// Backends that send notifications for it in its present transaction.
+    sending: Vec<notify::Sending>,
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
@@ -153,7 +157,8 @@ impl Session {
             txn: None,
             pins: Vec::new(),
             pinned: false,
-            listening: false,
+            listening: None,
+            sending: Vec::new(),
             greeted: false,
             temp_tables: Vec::new(),
             lexed: Lexed::default(),
@@ -202,6 +207,16 @@ impl Session {
     async fn message(&mut self) -> Result<(), End> {
         let (kind, frame) = self.next_frame().await?;
         let _timer = self.timer(kind);
+        self.answer(kind, frame).await?;
+        if self.client.ready_held {
+            self.client.ready_held = false;
+            self.ready().await?;
+        }
+        self.have_sent();
+        Ok(())
+    }
+
+    async fn answer(&mut self, kind: u8, frame: bytes::BytesMut) -> Result<(), End> {
         match kind {
             b'Q' => self.simple(frame).await,
             b'X' => Err(End::Terminate),
@@ -254,8 +269,8 @@ impl Session {
             limits.timeouts.client_idle.limit()
         };
         drop(limits);
-        let default = self.database.snapshot().topology.default_shard;
-        let listener = self.pins.iter_mut().find(|pin| self.listening && !in_transaction && pin.shard == default);
+        let ear = self.listening.as_ref().filter(|_| !in_transaction && self.batch.is_at_rest());
+        let ear = ear.map(|listening| listening.ear());
         let expired = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -270,12 +285,7 @@ impl Session {
                 let entry = if in_transaction { catalogue::IDLE_IN_TRANSACTION } else { catalogue::IDLE_TIMEOUT };
                 Err(End::Fatal(Box::new(Report::new(entry).fatal())))
             }
-            notified = hold::notified(listener) => {
-                let frames = notified.map_err(|_| {
-                    End::Fatal(Box::new(Report::new(catalogue::BACKEND_LOST).detail("the listening backend").fatal()))
-                })?;
-                Ok(self.client.pass(&frames).await?)
-            }
+            () = notify::something(ear.as_deref()) => self.tell_heard().await,
         }
     }
 
@@ -304,6 +314,9 @@ impl Session {
     /// Ends a batch or simple query: ReadyForQuery, and everything that is ready goes out.
     async fn ready(&mut self) -> Result<(), End> {
         let status = self.status();
+        if status == b'I' && self.listening.is_some() {
+            self.hear_before_ready().await?;
+        }
         build::ready_for_query(&mut self.client.out, status);
         Ok(self.client.flush().await?)
     }

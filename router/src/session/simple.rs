@@ -216,7 +216,7 @@ impl Session {
         let default = snapshot.topology.default_shard;
         let mut own = Lexed::default();
         let mut pins = Vec::new();
-        let mut nothing = true;
+        let (mut nothing, mut notifies) = (true, false);
         for span in &lexed.statements {
             let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             lex(inner.as_bytes(), &mut own);
@@ -230,6 +230,7 @@ impl Session {
                 return Ok(None);
             }
             pins.extend(plan.session.pin);
+            notifies |= plan.session.notifies;
             nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
         let (shard, reach) = match &self.txn {
@@ -237,7 +238,10 @@ impl Session {
             _ => (default, Reach::Write),
         };
         self.admit(&[shard], reach)?;
-        let held = self.hold(&snapshot, shard).await?;
+        let mut held = self.hold(&snapshot, shard).await?;
+        if notifies {
+            self.sends_from(shard, held.conn().cancel.pid).await;
+        }
         pins.into_iter().for_each(|reason| self.pin(reason));
         self.relay_simple(held, frame, reach, true).await?;
         Ok(Some(Done::Ready))
@@ -343,7 +347,10 @@ impl Session {
             self.judge(statement.text.as_bytes(), None, &snapshot).await?;
             return Err(refused);
         }
-        let held = self.hold(&snapshot, shard).await?;
+        let mut held = self.hold(&snapshot, shard).await?;
+        if plan.session.notifies {
+            self.sends_from(shard, held.conn().cancel.pid).await;
+        }
         if let Some(reason) = plan.session.pin {
             self.pin(reason);
         }

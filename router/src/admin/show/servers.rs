@@ -1,4 +1,4 @@
-//! SHOW SERVERS: the servers, and the backends that this router has on each.
+//! SHOW SERVERS: the servers, and the backends that this router has on each, those that listen counted apart.
 
 use super::{super::some, ColumnSpec, Row, View, pools::figures, shards::shown};
 
@@ -11,12 +11,14 @@ pub(super) const COLUMNS: &[ColumnSpec] = &[
     ColumnSpec::int8("idle"),
     ColumnSpec::int8("waiting"),
     ColumnSpec::text("database"),
+    ColumnSpec::int8("listening"),
 ];
 
 pub(super) fn rows(view: &View) -> Vec<Row> {
     let figures = figures(view);
     let mut rows = Vec::new();
     for database in &view.databases {
+        let hubs: Vec<_> = database.hubs.all().iter().map(|hub| hub.figures()).collect();
         for shard in &database.snapshot().topology.shards {
             let of = |name: &str| {
                 let of =
@@ -28,6 +30,7 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
                 shard.replicas.iter().map(|replica| (replica.name.to_string(), "replica", &replica.connection));
             rows.extend(std::iter::once(primary).chain(replicas).map(|(name, role, connection)| {
                 let (active, idle, waiting) = of(&name);
+                let listening = hubs.iter().filter(|(key, pid, _)| *pid != 0 && key.shard.as_str() == name).count();
                 vec![
                     some(&name),
                     some(&shard.name),
@@ -37,6 +40,7 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
                     some(idle),
                     some(waiting),
                     some(&database.name),
+                    some(listening),
                 ]
             }));
         }
