@@ -16,6 +16,7 @@ use crate::{
         fingerprint::SlotKind,
         parse::{Kind, Lexeme, Tokens},
         rewrite::{self, Range},
+        verb::first_word,
     },
 };
 
@@ -29,15 +30,6 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize, word: 
         "call" => builtin(input, tokens, first).unwrap_or_else(|| code(input)),
         "do" => code(input),
         "load" => pinned(plan(PlanKind::Local, false), "LOAD"),
-        // Those that are understood are verbs. A pooled backend must not listen.
-        "listen" => plan(
-            PlanKind::Judge(refusal(
-                catalogue::UNSUPPORTED,
-                "LISTEN on a channel whose name has this form",
-                "Write the name plainly, or between double quotes.",
-            )),
-            false,
-        ),
         _ if ddl::VERBS.contains(&word) => ddl::plan(input, tokens, first, word),
         _ => not_understood(input, "its verb is not known here"),
     }
@@ -268,6 +260,12 @@ pub(super) fn mentioned(input: &Input<'_>) -> (bool, bool) {
 
 /// Plans a statement that was not understood: by the tables its words name, never by a guess at its meaning.
 pub(super) fn not_understood(input: &Input<'_>, why: &str) -> Plan {
+    if first_word(input.text) == "LISTEN" && input.text.to_ascii_lowercase().contains("u&\"") {
+        // The other forms are verbs, or errors. A pooled backend must not listen.
+        let hint = "Write the name plainly, or between double quotes.";
+        let what = "LISTEN on a channel whose name is written with escapes";
+        return plan(PlanKind::Judge(refusal(catalogue::UNSUPPORTED, what, hint)), false);
+    }
     let (sharded, reference) = mentioned(input);
     if sharded || (reference && !surely_reads(&words(input.text))) {
         let hint = "Write the statement in a simpler form, or reach the tables one by one.";

@@ -25,6 +25,8 @@ use tokio::time::timeout;
 
 /// How long a statement's end may wait for what a server has sent; what comes later comes later.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a client that has not read for too long may take to hear why it is sent away.
+const LAST_WORD: Duration = Duration::from_secs(30);
 /// Bytes of notifications that are written at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -245,7 +247,13 @@ impl Session {
         let sent = all - self.client.out.len();
         let whole = ends.into_iter().find(|end| *end >= sent).unwrap_or(all);
         self.client.out.truncate(whole - sent);
-        Err(unread())
+        self.listen_no_more();
+        self.report(&unread_report());
+        tokio::select! {
+            _ = timeout(LAST_WORD, self.client.flush_in_steps()) => {}
+            () = self.me.wake.notified() => {}
+        }
+        Err(End::Server)
     }
 
     /// The hubs of the database's primaries.
@@ -274,7 +282,7 @@ fn locate(database: Weak<Database>, shard: ShardName, user: Option<Arc<User>>) -
             Some(user) => (user.server_user.to_string(), user.credentials.clone()),
             None => service(&snapshot.topology.shard(index).connection.0)?,
         };
-        let parameters = [("client_encoding", "UTF8"), ("application_name", "pgring")];
+        let parameters = [("client_encoding", "UTF8"), ("application_name", "pgring listener")];
         let login = Login {
             user: name,
             database: place.database.to_string(),
@@ -305,10 +313,14 @@ fn refused(error: &NotifyError) -> Report {
 }
 
 fn unread() -> End {
-    let report = Report::new(catalogue::UNREAD_NOTIFICATIONS)
+    End::Fatal(Box::new(unread_report()))
+}
+
+fn unread_report() -> Report {
+    Report::new(catalogue::UNREAD_NOTIFICATIONS)
         .detail(format!("more than {} kB of notifications wait for it", MOST_WAITING / 1024))
-        .hint("Read from the connection while it listens, and keep its transactions short.");
-    End::Fatal(Box::new(report.fatal()))
+        .hint("Read from the connection while it listens, and keep its transactions short.")
+        .fatal()
 }
 
 /// Where each of these frames ends.
