@@ -3,6 +3,7 @@
 
 use crate::{
     metrics,
+    notify::Hubs,
     plan::build::Rules,
     pool::{Expected, Pool, PoolKey, PoolLimits, Pools, conn::CancelHandle},
     registry,
@@ -82,6 +83,8 @@ pub struct Database {
     pub server_tls: ServerTls,
     /// Which shards answer.
     pub health: Health,
+    /// Listening connections to its servers.
+    pub hubs: Hubs,
     /// pgring's own connection to the default shard, for the schema, and which string it was made from.
     pub schema_reader: tokio::sync::Mutex<Option<(Connection, tokio_postgres::Client)>>,
 }
@@ -114,6 +117,7 @@ impl Database {
             reloading: tokio::sync::Mutex::default(),
             server_tls,
             health: Health::default(),
+            hubs: Hubs::default(),
             schema_reader: tokio::sync::Mutex::default(),
         }
     }

@@ -14,6 +14,7 @@ pub mod auth;
 pub mod keeper;
 pub mod control;
 pub mod cluster;
+pub mod notify;
 pub mod pool;
 pub mod plan;
 pub mod merge;

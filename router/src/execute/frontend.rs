@@ -72,6 +72,10 @@ pub struct Frontend {
     pub at_end: bool,
     /// Tells whether its statement has run out of time, where there is a limit.
     pub overdue: Option<Arc<AtomicBool>>,
+    /// A ReadyForQuery outside a transaction is not passed on: something goes before it.
+    pub hold_ready: bool,
+    /// One was not.
+    pub ready_held: bool,
 }
 
 impl Frontend {
@@ -88,6 +92,8 @@ impl Frontend {
             keeps: false,
             at_end: false,
             overdue: None,
+            hold_ready: false,
+            ready_held: false,
         }
     }
 
@@ -184,6 +190,19 @@ impl Frontend {
             self.out.clear();
         }
         Ok(())
+    }
+
+    /// As [`Frontend::flush`]; given up in the middle, `out` holds what was not sent.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn flush_in_steps(&mut self) -> io::Result<()> {
+        while !self.out.is_empty() {
+            if self.stream.write_buf(&mut self.out).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.stream.flush().await
     }
 
     /// Sends what is ready and then `bytes`, in one write where that costs little.

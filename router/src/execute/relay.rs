@@ -330,7 +330,8 @@ impl Relay<'_> {
                 self.copy = true;
                 true
             }
-            b'A' => true,
+            // A pooled backend may listen by a function's doing; who hears it then is a matter of chance.
+            b'A' => false,
             _ => self.next(kind),
         }
     }
@@ -434,7 +435,9 @@ impl Relay<'_> {
             Some(Expect::Ready { hidden }) => {
                 self.failed = false;
                 self.answer.open_error &= hidden;
-                !hidden
+                let held = self.client.hold_ready && !hidden && status == b'I';
+                self.client.ready_held |= held;
+                !hidden && !held
             }
             _ => false,
         }

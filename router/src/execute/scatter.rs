@@ -204,7 +204,6 @@ fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> R
             }
         }
         b'S' => conn.note_parameter(body),
-        b'A' => conn.note_notification(body),
         b'1' | b'2' | b'3' | b't' | b'n' | b'Z' => {}
         kind => {
             return Err(ScatterError::Backend(ConnError::Protocol(format!("unexpected message {:?}", kind as char))));

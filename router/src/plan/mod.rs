@@ -106,6 +106,8 @@ pub struct SessionEffect {
     pub executes: bool,
     /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
     pub frees: bool,
+    /// It calls `pg_notify`.
+    pub notifies: bool,
 }
 
 /// A call of `set_config`.
@@ -250,6 +252,8 @@ pub enum Builtin {
     Show(AdminText),
     /// `SELECT pg_terminate_backend(id)`, where the id is a client's; else a server is asked.
     Signal(Signal),
+    /// `SELECT pg_listening_channels()`: the session's, under this name of a column.
+    Channels(String),
 }
 
 /// A signal to one process.

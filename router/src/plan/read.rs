@@ -217,7 +217,8 @@ fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
 }
 
 fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: usize) -> SessionEffect {
-    let mut effect = SessionEffect::default();
+    let notifies = analysis.calls.iter().any(|called| called.call.name.name == "pg_notify");
+    let mut effect = SessionEffect { notifies, ..SessionEffect::default() };
     let pins = |called: &&Called<'_>| class(input, &called.call.name) == Class::Builtin(Builtin::Pins);
     let names = analysis.calls.iter().filter(pins).map(|called| called.call.name.name.as_str());
     let (sets, locks): (Vec<&str>, Vec<&str>) = names.partition(|name| *name == "set_config");

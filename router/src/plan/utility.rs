@@ -17,6 +17,7 @@ use crate::{
         fingerprint::SlotKind,
         parse::{Kind, Lexeme, Tokens},
         rewrite::{self, Range},
+        verb::first_word,
     },
 };
 
@@ -127,6 +128,9 @@ fn explained(mut inner: Plan, analyze: bool) -> Plan {
 /// Calls of pgring's own functions, if the statement names any.
 pub(super) fn builtin(input: &Input<'_>, tokens: &Tokens, first: usize) -> Option<Plan> {
     let lexemes = &tokens.lexemes;
+    if let Some(name) = channels(lexemes, first) {
+        return Some(plan(PlanKind::Builtin(Builtin::Channels(name)), false));
+    }
     let own = |at: usize| {
         let function = lexemes.get(at + 2).and_then(Lexeme::identifier);
         lexemes[at].identifier() == Some("pgring")
@@ -172,6 +176,24 @@ fn show(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Option<Builtin> 
         words_at(lexemes, first, &["select", "*", "from", "pgring", ".", "show", "("]) && end(lexemes) == first + 9;
     let text = argument(input, lexemes, Range { first: first + 7, last: first + 8 });
     text.filter(|_| fits).map(|text| Builtin::Show(AdminText(text)))
+}
+
+/// `SELECT [* FROM] pg_listening_channels() [[AS] name]`; returns the column's name.
+fn channels(lexemes: &[Lexeme], first: usize) -> Option<String> {
+    const CALL: [&str; 3] = ["pg_listening_channels", "(", ")"];
+    let mut at = first + 1;
+    words_at(lexemes, first, &["select"]).then_some(())?;
+    let from = words_at(lexemes, at, &["*", "from"]);
+    at += if from { 2 } else { 0 };
+    at += if words_at(lexemes, at, &["pg_catalog", "."]) { 2 } else { 0 };
+    words_at(lexemes, at, &CALL).then_some(())?;
+    let name = match lexemes.get(at + CALL.len()..end(lexemes))? {
+        [] => CALL[0],
+        [alias] => alias.identifier()?,
+        [word, alias] if word.is("as") => alias.identifier()?,
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
 fn columns(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Option<Vec<BuiltinColumn>> {
@@ -250,6 +272,12 @@ pub(super) fn mentioned(input: &Input<'_>) -> (bool, bool) {
 
 /// Plans a statement that was not understood: by the tables its words name, never by a guess at its meaning.
 pub(super) fn not_understood(input: &Input<'_>, why: &str) -> Plan {
+    if first_word(input.text) == "LISTEN" && input.text.to_ascii_lowercase().contains("u&\"") {
+        // The other forms are verbs, or errors. A pooled backend must not listen.
+        let hint = "Write the name plainly, or between double quotes.";
+        let what = "LISTEN on a channel whose name is written with escapes";
+        return plan(PlanKind::Judge(refusal(catalogue::UNSUPPORTED, what, hint)), false);
+    }
     let (sharded, reference) = mentioned(input);
     if sharded || (reference && !surely_reads(&words(input.text))) {
         let hint = "Write the statement in a simpler form, or reach the tables one by one.";

@@ -139,8 +139,6 @@ pub struct Conn {
     pub max_prepared_transactions: u32,
     /// Notices of the last housekeeping.
     notices: Vec<Fields>,
-    /// Notifications that came with answers of which the client sees nothing, as frames.
-    pub notifications: BytesMut,
     /// The session that was the last to use sequences here.
     pub sequences_of: u64,
     /// Its entry in its pool's list.
@@ -176,7 +174,6 @@ impl Conn {
             search_path: "\"$user\", public".into(),
             max_prepared_transactions: 0,
             notices: Vec::new(),
-            notifications: BytesMut::new(),
             sequences_of: 0,
             badge: Arc::new(Badge::new(backend.pid)),
             expires: None,
@@ -308,7 +305,6 @@ impl Conn {
                 }
                 b'S' => self.note_parameter(&body),
                 b'N' => self.notices.extend(Fields::parse(&body)),
-                b'A' => self.note_notification(&body),
                 b'E' => {
                     let fields = Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?;
                     if is_fatal(&fields) {
@@ -354,7 +350,6 @@ impl Conn {
             match kind {
                 b'Z' => return Ok(body.first().copied().unwrap_or(b'I')),
                 b'S' => self.note_parameter(&body),
-                b'A' => self.note_notification(&body),
                 b'E' => {
                     if let Some(fields) = Fields::parse(&body).ok().filter(is_fatal) {
                         return Err(ended(&fields));
@@ -373,13 +368,6 @@ impl Conn {
             None => self.parameters.push((name.to_owned(), value.to_owned())),
         }
         self.parameters_print = print(&self.parameters);
-    }
-
-    /// Keeps a notification for the client that listens here.
-    pub fn note_notification(&mut self, body: &[u8]) {
-        self.notifications.extend_from_slice(b"A");
-        self.notifications.extend_from_slice(&(body.len() as u32 + 4).to_be_bytes());
-        self.notifications.extend_from_slice(body);
     }
 
     /// Makes the backend look like `profile`.

@@ -18,6 +18,7 @@ use backends::Backends;
 use conn::{Conn, ConnError};
 use pgring_config::{
     catalog::identity,
+    error::IdentityError,
     ids::{Epoch, ServerName, ShardName},
 };
 use pgring_protocol::backend::{self, BackendError, Login, Target};
@@ -302,13 +303,11 @@ impl Pool {
         let mut conn = Conn::new(backend, self.target.clone(), limits.statements);
         conn.expires = limits.max_lifetime.map(|most| registry::now().after(keep::lifetime(most, conn.cancel.pid)));
         if let Some(expected) = &self.expected {
-            let rows = conn
-                .housekeep(identity::CHECK_SQL)
-                .await
-                .map_err(|source| PoolError::Setup { server: server(), source })?;
-            let row: Vec<Option<&str>> = rows.first().map_or(vec![], |row| row.iter().map(Option::as_deref).collect());
-            let facts = identity::verify(&row, &expected.borrowed())
-                .map_err(|error| PoolError::WrongServer { server: server(), reason: error.to_string() })?;
+            let verified = verify(&mut conn, expected).await;
+            let facts = verified.map_err(|error| match error {
+                Unverified::Setup(source) => PoolError::Setup { server: server(), source },
+                Unverified::Wrong(error) => PoolError::WrongServer { server: server(), reason: error.to_string() },
+            })?;
             conn.search_path = facts.search_path.into();
             conn.max_prepared_transactions = facts.max_prepared_transactions;
         }
@@ -362,6 +361,27 @@ impl Drop for Waiting<'_> {
         self.pool.max_wait_us.fetch_max(waited.as_micros() as u64, Ordering::Relaxed);
         metrics::POOL_WAIT.record(waited.as_secs_f64());
     }
+}
+
+/// Why a server's identity is not known to be right.
+#[derive(Debug, thiserror::Error)]
+pub enum Unverified {
+    /// It could not be asked.
+    #[error("{0}")]
+    Setup(#[from] ConnError),
+    /// It is another server.
+    #[error("{0}")]
+    Wrong(#[from] IdentityError),
+}
+
+/// Asks a server for its identity, and compares.
+///
+/// # Errors
+/// [`Unverified`].
+pub async fn verify(conn: &mut Conn, expected: &Expected) -> Result<identity::ServerFacts, Unverified> {
+    let rows = conn.housekeep(identity::CHECK_SQL).await?;
+    let row: Vec<Option<&str>> = rows.first().map_or(vec![], |row| row.iter().map(Option::as_deref).collect());
+    Ok(identity::verify(&row, &expected.borrowed())?)
 }
 
 /// Takes a connection that is being opened off the count when opening it fails.

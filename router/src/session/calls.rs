@@ -615,6 +615,12 @@ impl Session {
                 let table = self.admin_call(text, values, true).await?;
                 (table.fields(), table.rows, "CALL".to_owned())
             }
+            Builtin::Channels(name) => {
+                let rows = self.listening.iter().flat_map(|listening| listening.channels());
+                let rows: Vec<_> = rows.map(|channel| vec![Some(channel.to_owned())]).collect();
+                let tag = format!("SELECT {}", rows.len());
+                (vec![text_field(name)], rows, tag)
+            }
             Builtin::Show(text) => {
                 let table = self.admin_call(text, values, false).await?;
                 let tag = format!("SELECT {}", table.rows.len());
@@ -779,6 +785,7 @@ impl Session {
             Builtin::Signal(_) => return None,
             // Commands given as a parameter are described as most of them answer.
             Builtin::Admin(text) => admin::fields_of(&text_of(text).unwrap_or_else(|| "RELOAD".into())),
+            Builtin::Channels(name) => vec![text_field(name)],
             Builtin::Show(text) => admin::fields_of(&format!("SHOW {}", text_of(text)?)),
         })
     }

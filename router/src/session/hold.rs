@@ -13,14 +13,12 @@ use crate::{
     registry::Doing,
     txn::{Participant, Reach, Txn},
 };
-use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
 use pgring_protocol::{
     backend::BackendError,
-    frame,
     message::{build, notice::Fields},
 };
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 /// How often a backend is asked for before a statement fails.
 const TRIES: usize = 3;
@@ -316,7 +314,6 @@ impl Session {
         self.pinned = self.keeps;
         self.may_be_free = false;
         self.keeps_sequence = false;
-        self.listening = false;
         self.me.clear_pins();
         if self.keeps {
             self.me.add_pin(super::SESSION_MODE);
@@ -350,31 +347,8 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.housekeep("DISCARD ALL").await?;
     conn.profile = Profile::empty();
     conn.statements.clear();
-    conn.notifications.clear();
     conn.sequences_of = 0;
     Ok(())
-}
-
-/// Waits until a listening backend has whole frames for the client.
-pub(super) async fn notified(listener: Option<&mut Pin>) -> io::Result<BytesMut> {
-    let Some(pin) = listener else { return std::future::pending().await };
-    let conn = pin.checkout.conn();
-    if !conn.notifications.is_empty() {
-        return Ok(conn.notifications.split());
-    }
-    loop {
-        let mut whole = 0;
-        while let Ok(Some(head)) = frame::head(&conn.buf[whole..]) {
-            if conn.buf.len() - whole < head.len {
-                break;
-            }
-            whole += head.len;
-        }
-        if whole > 0 {
-            return Ok(conn.buf.split_to(whole));
-        }
-        conn.read().await?;
-    }
 }
 
 /// What the end of a relay means for a statement whose backends are all given up.

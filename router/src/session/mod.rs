@@ -8,6 +8,7 @@ mod batch;
 mod calls;
 mod hold;
 mod neighbours;
+mod notify;
 mod own;
 mod pins;
 pub mod prepared;
@@ -137,7 +138,10 @@ pub struct Session {
     pinned: bool,
     /// It keeps its backends until it ends (`pool_mode = "session"`).
     keeps: bool,
-    listening: bool,
+    /// What it listens on; None: on nothing.
+    listening: Option<Box<notify::Listening>>,
+    /// Backends that send notifications for it in its present transaction.
+    sending: Vec<notify::Sending>,
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
@@ -190,7 +194,8 @@ impl Session {
             pins: Vec::new(),
             pinned: keeps,
             keeps,
-            listening: false,
+            listening: None,
+            sending: Vec::new(),
             greeted: false,
             temp_tables: Vec::new(),
             unexplained: false,
@@ -255,6 +260,16 @@ impl Session {
 
     /// One message of the client.
     async fn message(&mut self) -> Result<(), End> {
+        self.answer().await?;
+        if self.client.ready_held {
+            self.client.ready_held = false;
+            self.ready().await?;
+        }
+        self.have_sent();
+        Ok(())
+    }
+
+    async fn answer(&mut self) -> Result<(), End> {
         let head = self.next_head().await?;
         if batch::is_gathered(head.kind) {
             return self.gather(head).await;
@@ -355,8 +370,8 @@ impl Session {
             limits.timeouts.client_idle.limit()
         };
         drop(limits);
-        let default = self.database.snapshot().topology.default_shard;
-        let listener = self.pins.iter_mut().find(|pin| self.listening && !in_transaction && pin.shard == default);
+        let ear = self.listening.as_ref().filter(|_| !in_transaction && self.batch.is_at_rest());
+        let ear = ear.map(|listening| listening.ear());
         let expired = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -382,12 +397,7 @@ impl Session {
                 let entry = if in_transaction { catalogue::IDLE_IN_TRANSACTION } else { catalogue::IDLE_TIMEOUT };
                 Err(End::Fatal(Box::new(Report::new(entry).fatal())))
             }
-            notified = hold::notified(listener) => {
-                let frames = notified.map_err(|_| {
-                    End::Fatal(Box::new(Report::new(catalogue::BACKEND_LOST).detail("the listening backend").fatal()))
-                })?;
-                Ok(self.client.pass(&frames).await?)
-            }
+            () = notify::something(ear.as_deref()) => self.tell_heard().await,
         }
     }
 
@@ -416,6 +426,9 @@ impl Session {
     /// Ends a batch or simple query: ReadyForQuery, and everything that is ready goes out.
     async fn ready(&mut self) -> Result<(), End> {
         let status = self.status();
+        if status == b'I' && self.listening.is_some() {
+            self.hear_before_ready().await?;
+        }
         build::ready_for_query(&mut self.client.out, status);
         Ok(self.client.flush().await?)
     }

@@ -253,7 +253,7 @@ impl Session {
         let default = snapshot.topology.default_shard;
         let mut own = Lexed::default();
         let mut pins = Vec::new();
-        let mut nothing = true;
+        let (mut nothing, mut notifies) = (true, false);
         for span in &lexed.statements {
             let inner = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             lex(inner.as_bytes(), &mut own);
@@ -271,6 +271,7 @@ impl Session {
                 return Ok(None);
             }
             pins.push(plan.session.clone());
+            notifies |= plan.session.notifies;
             nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
         let (shard, reach) = match &self.txn {
@@ -278,7 +279,10 @@ impl Session {
             _ => (default, Reach::Write),
         };
         self.admit(&[shard], reach)?;
-        let held = self.hold(&snapshot, shard).await?;
+        let mut held = self.hold(&snapshot, shard).await?;
+        if notifies {
+            self.sends_from(shard, held.conn().cancel.pid).await;
+        }
         pins.iter().for_each(|effect| self.pin_for(effect));
         self.relay_simple(held, frame, reach, true).await?;
         Ok(Some(Done::Ready))
@@ -400,6 +404,9 @@ impl Session {
         }
         self.seeks_sequences = plan.session.asks_sequence;
         let mut held = self.hold(&snapshot, shard).await?;
+        if plan.session.notifies {
+            self.sends_from(shard, held.conn().cancel.pid).await;
+        }
         self.pin_for(&plan.session);
         if plan.session.asks_sequence {
             self.own_sequences(&mut held).await?;

@@ -55,6 +55,9 @@ impl Session {
             Verb::Rollback { chain } => (true, *chain),
             _ => (true, false),
         };
+        if !rollback {
+            self.hear_before_commit().await;
+        }
         if let Some(txn) = &self.txn
             && let [only] = txn.participants.as_slice()
         {
@@ -239,6 +242,7 @@ impl Session {
 
     /// Sees to what a transaction left to its end.
     async fn after_end(&mut self, after: After, rolled_back: bool) {
+        self.settle_listens(after.listens, rolled_back);
         if rolled_back {
             self.settings.current = after.settings;
             self.temp_tables.truncate(after.temps);
@@ -291,7 +295,9 @@ impl Session {
 
     /// Commits the implicit transaction of a simple query; only its failure is told.
     pub(super) async fn commit_quietly(&mut self, mut txn: Txn) -> Result<(), Fault> {
+        self.hear_before_commit_of(&txn).await;
         if txn.participants.is_empty() {
+            self.after_end(txn.after(), false).await;
             return Ok(());
         }
         txn.order_for_commit();
@@ -385,6 +391,10 @@ impl Session {
         }
         if self.txn.as_ref().is_some_and(|txn| txn.participants.len() > 1) {
             return Err(Report::new(catalogue::SECOND_SHARD).detail("PREPARE TRANSACTION over several shards").into());
+        }
+        if self.txn.as_ref().is_some_and(|txn| !txn.listens.is_empty()) {
+            let text = "cannot PREPARE a transaction that has executed LISTEN, UNLISTEN, or NOTIFY";
+            return Err(Report::with(catalogue::UNSUPPORTED, text).into());
         }
         let default = self.database.snapshot().topology.default_shard;
         if self.txn.as_ref().is_some_and(|txn| txn.any(default) != default) {

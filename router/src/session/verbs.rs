@@ -61,18 +61,14 @@ impl Session {
                     Which::All => self.anywhere(text, frame, Reach::Nothing).await,
                 }
             }
-            Verb::Listen(_) => {
-                self.listening = true;
-                self.pin("LISTEN");
-                self.on_default(text, frame, Reach::Nothing).await
-            }
+            Verb::Listen(channel) => self.listen(channel).await,
+            Verb::Unlisten(which) => self.unlisten(which),
+            Verb::Notify { .. } => self.notify(text, frame).await,
             Verb::Load => {
                 self.pin("LOAD");
                 self.on_default(text, frame, Reach::Nothing).await
             }
-            Verb::Unlisten(_) | Verb::Notify { .. } | Verb::Checkpoint => {
-                self.on_default(text, frame, Reach::Nothing).await
-            }
+            Verb::Checkpoint => self.on_default(text, frame, Reach::Nothing).await,
             Verb::CommitPrepared(_) | Verb::RollbackPrepared(_) => self.on_default(text, frame, Reach::Write).await,
         }
     }
@@ -303,6 +299,7 @@ impl Session {
         self.statements.clear();
         self.sequences = fresh_number();
         self.temp_tables.clear();
+        self.listen_no_more();
         self.unpin().await;
         self.settings.current = self.settings.startup.clone();
         self.settings.reset_pgring();

@@ -6,6 +6,7 @@
 
 use crate::{
     error::{Report, catalogue},
+    notify::Membership,
     pool::{Checkout, profile::Profile},
 };
 use pgring_config::{ids::ShardIndex, tables::TableName};
@@ -42,6 +43,8 @@ pub struct Savepoint {
     pub name: String,
     settings: Arc<Profile>,
     prefix: usize,
+    /// Number of the transaction's LISTENs and UNLISTENs.
+    listens: usize,
     /// Where the transaction was open.
     present: Vec<ShardIndex>,
     /// Number of the session's temporary tables.
@@ -67,6 +70,17 @@ impl Rules {
     }
 }
 
+/// A LISTEN or UNLISTEN that takes effect when the transaction commits.
+#[derive(Debug)]
+pub enum Listen {
+    /// LISTEN
+    Start(Membership),
+    /// UNLISTEN of one channel
+    Stop(String),
+    /// UNLISTEN *
+    StopAll,
+}
+
 /// What is left to do when a transaction has ended.
 #[derive(Debug)]
 pub struct After {
@@ -76,6 +90,8 @@ pub struct After {
     pub rules: Rules,
     /// Number of the session's temporary tables before it made any.
     pub temps: usize,
+    /// What it listens on from now on, and what not any more.
+    pub listens: Vec<Listen>,
 }
 
 /// A transaction block.
@@ -101,6 +117,8 @@ pub struct Txn {
     pub schema_changed: bool,
     /// What it did to the rules for tables.
     pub rules: Rules,
+    /// What it listens on when it has committed, and what not any more.
+    pub listens: Vec<Listen>,
     /// Number of the session's temporary tables when it made its first; they go when it is rolled back.
     pub temps: usize,
     /// Where it has been opened: a shard of these without participant has lost what was done there.
@@ -123,6 +141,7 @@ impl Txn {
             cursors: Vec::new(),
             schema_changed: false,
             rules: Rules::default(),
+            listens: Vec::new(),
             temps: usize::MAX,
             joined: Vec::new(),
             decided: None,
@@ -183,7 +202,12 @@ impl Txn {
 
     /// What is left to do when it has ended.
     pub fn after(&mut self) -> After {
-        After { settings: self.settings.clone(), rules: std::mem::take(&mut self.rules), temps: self.temps }
+        After {
+            settings: self.settings.clone(),
+            rules: std::mem::take(&mut self.rules),
+            temps: self.temps,
+            listens: std::mem::take(&mut self.listens),
+        }
     }
 
     /// The shard for a statement that any server can answer.
@@ -219,6 +243,7 @@ impl Txn {
             settings,
             temps,
             prefix: self.prefix.len(),
+            listens: self.listens.len(),
             present: self.participants.iter().map(|participant| participant.shard).collect(),
         });
         self.prefix.push(text.to_owned());
@@ -230,6 +255,7 @@ impl Txn {
         self.savepoints.truncate(at + 1);
         let savepoint = self.savepoints.last()?;
         self.prefix.truncate(savepoint.prefix + 1);
+        self.listens.truncate(savepoint.listens);
         self.failed = false;
         Some((savepoint.settings.clone(), savepoint.present.clone()))
     }

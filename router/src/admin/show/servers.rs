@@ -1,6 +1,7 @@
 //! SHOW SERVERS: the servers, and each backend that this router has there with what it does.
 //!
 //! One row per backend; a server without any has one row whose `pid` is NULL. So `active` and `idle` add up.
+//! A backend that hears notifications for the sessions that listen has the state `listening`.
 
 use super::{super::some, ColumnSpec, Row, View, shards::shown};
 use crate::{
@@ -31,6 +32,7 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
     pools.sort_by(|a, b| a.key.user.cmp(&b.key.user));
     let mut rows = Vec::new();
     for database in &view.databases {
+        let hubs: Vec<_> = database.hubs.all().iter().map(|hub| hub.figures()).collect();
         for shard in &database.snapshot().topology.shards {
             let primary = (shard.name.to_string(), "primary", &shard.connection);
             let replicas =
@@ -54,6 +56,10 @@ pub(super) fn rows(view: &View) -> Vec<Row> {
                 let before = rows.len();
                 for pool in here {
                     rows.extend(backends(view, pool).into_iter().map(|(count, own)| [server(count), own].concat()));
+                }
+                for (_, pid, _) in hubs.iter().filter(|(key, pid, _)| *pid != 0 && key.shard.as_str() == name) {
+                    let own = vec![None, some(pid), some("listening"), None, None, None];
+                    rows.push([server([0, 0]), own].concat());
                 }
                 if rows.len() == before {
                     rows.push([server([0, 0]), vec![None; COLUMNS.len() - server([0, 0]).len()]].concat());

@@ -355,7 +355,8 @@ impl Session {
             self.batch.lanes.next_batch();
             return result.map(|()| false);
         };
-        let runs_on = self.txn.is_none() && !self.batch.healing && lanes.may_run_on();
+        // A ReadyForQuery before which notifications go is waited for.
+        let runs_on = self.txn.is_none() && !self.client.hold_ready && !self.batch.healing && lanes.may_run_on();
         let once = again && self.txn.is_none() && lanes.behind == 0 && !lanes.left && lanes.lanes.len() == 1;
         lanes.sync(!apart);
         if runs_on && self.client.next_head().is_ok_and(|next| next.is_some_and(|head| runs_on_with(head.kind))) {
@@ -436,7 +437,7 @@ impl Session {
                         let (syncs, ended) = lanes.skip_batch();
                         self.swallow(&syncs).await;
                         if ended {
-                            build::ready_for_query(&mut self.client.out, b'I');
+                            self.ready_after_lanes();
                             failed = false;
                         }
                         continue;
@@ -452,13 +453,22 @@ impl Session {
                 None => break,
                 Some(Expect::Lane(next)) => lanes.front = next,
                 Some(_) => {
-                    build::ready_for_query(&mut self.client.out, b'I');
+                    self.ready_after_lanes();
                     failed = false;
                 }
             }
         }
         self.batch.lanes.behind = 0;
         if failed { Err(Fault::Told) } else { Ok(()) }
+    }
+
+    /// ReadyForQuery of a batch that several lanes worked for.
+    fn ready_after_lanes(&mut self) {
+        if self.client.hold_ready {
+            self.client.ready_held = true;
+        } else {
+            build::ready_for_query(&mut self.client.out, b'I');
+        }
     }
 
     /// Reads what lanes answer to a batch that has failed elsewhere.

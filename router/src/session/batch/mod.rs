@@ -49,6 +49,13 @@ pub(super) struct Batch {
     healing: bool,
 }
 
+impl Batch {
+    /// Between two batches.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.lanes.is_empty() && self.pending.is_none() && !self.skipping && self.started.is_none()
+    }
+}
+
 /// A message that waits for its Sync.
 pub(super) fn is_gathered(kind: u8) -> bool {
     matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C')
@@ -274,15 +281,14 @@ impl Session {
     /// A message failed: what was asked before is answered, then comes the error; the rest up to Sync is passed over.
     async fn fail(&mut self, fault: Fault) -> Result<(), End> {
         self.batch.skipping = true;
-        // A Parse that no server has seen yet stands before what failed.
-        let fault = match self.send_pending().await {
+        // A Parse that no server has seen yet stands before what failed at pgring, and behind what failed on a server.
+        let sent = if matches!(fault, Fault::Report(_)) { self.send_pending().await } else { Ok(()) };
+        if let Some((name, _)) = self.batch.pending.take() {
+            self.statements.remove(&name);
+        }
+        let fault = match sent {
             Ok(()) => fault,
-            Err(earlier) => {
-                if let Some((name, _)) = self.batch.pending.take() {
-                    self.statements.remove(&name);
-                }
-                earlier
-            }
+            Err(earlier) => earlier,
         };
         self.restore_settings_of_batch();
         let fault = match self.close_lanes().await {

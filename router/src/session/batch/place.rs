@@ -62,16 +62,11 @@ impl Session {
         let place = match verb {
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => Place::Special,
             Verb::Show(_) => server(any),
-            Verb::Listen(_) => {
-                self.listening = true;
-                self.pin("LISTEN");
-                server(default)
-            }
             Verb::Load => {
                 self.pin("LOAD");
                 server(default)
             }
-            Verb::Unlisten(_) | Verb::Notify { .. } | Verb::Checkpoint => server(default),
+            Verb::Notify { .. } | Verb::Checkpoint => server(default),
             Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => server(self.cursor_at(cursor, any)),
             Verb::Declare { name, hold, query_at } => {
                 let shard = self.declare_at(prepared, *query_at, values, snapshot)?;

@@ -337,6 +337,13 @@ impl Session {
         if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
             portal.executed = true;
         }
+        if (portal.plan.session.notifies || matches!(portal.prepared.verb, Some(Verb::Notify { .. })))
+            && let Some(lane) = self.batch.lanes.current_mut()
+            && let Some(pid) = lane.conn().map(|conn| conn.cancel.pid)
+        {
+            let shard = lane.shard;
+            self.sends_from(shard, pid).await;
+        }
         if let Some(lane) = self.batch.lanes.current_mut() {
             build::execute(&mut lane.out, execute.portal, execute.max_rows);
             if reach == Reach::Write
