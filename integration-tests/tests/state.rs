@@ -223,7 +223,12 @@ async fn temporary_tables_and_locks() {
             "FETCH h",
             "SELECT name FROM pg_cursors",
             "CLOSE h",
+            "CREATE TYPE pg_temp.mood AS ENUM ('good')",
+            "SELECT 'good'::pg_temp.mood",
+            "CREATE FUNCTION pg_temp.seven() RETURNS int LANGUAGE sql AS 'SELECT 7'",
+            "SELECT pg_temp.seven()",
             "DISCARD ALL",
+            "SELECT pg_temp.seven()",
         ],
     )
     .await;

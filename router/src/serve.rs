@@ -217,7 +217,8 @@ async fn open_databases(cluster: &Arc<Cluster>) -> Result<(), ServeError> {
 fn workers(settings: &Settings, ended: &CancellationToken) -> Result<Vec<Worker>, ServeError> {
     let system = |error: io::Error| ServeError::System(format!("threads cannot be started: {error}"));
     let count = match settings.general.workers {
-        0 => thread::available_parallelism().map_or(1, usize::from),
+        // One core is left to the catalog, probes, HTTP, and on a small machine to the servers beside it.
+        0 => thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
         count => count as usize,
     };
     (0..count)

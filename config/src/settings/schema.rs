@@ -78,7 +78,7 @@ sections! {
         admin_users: Vec<String> = "[\"postgres\"]",
         /// Users who may only `SHOW`.
         stats_users: Vec<String> = "[]",
-        /// Threads that serve clients; 0: one per core.
+        /// Threads that serve clients; 0: one for each core but one, which is left to what else the router does; at least one.
         workers: u32 = "0",
         /// How long transactions may take to finish when pgring is told to stop.
         shutdown_timeout: Duration = "\"30s\"",

@@ -70,7 +70,7 @@ fn options(door: &Door, settings: &Settings) -> GreetOptions {
 
 /// A client that asked for a session: it is let in, or told why not.
 async fn start(door: &Arc<Door>, worker: usize, mut startup: Startup, settings: &Settings, limit: Duration) {
-    let admitted = match timeout(limit, admit(door, &mut startup, settings)).await {
+    let admitted = match timeout(limit, Box::pin(admit(door, &mut startup, settings))).await {
         Ok(admitted) => admitted,
         Err(_) => Err(Report::new(catalogue::STARTUP_TIMEOUT).fatal().into()),
     };
@@ -161,10 +161,10 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
     client.out = out;
     match database {
         Some(database) => {
-            let session = Session::new(cluster.clone(), database, user, worker, me, client);
+            let session = Box::new(Session::new(cluster.clone(), database, user, worker, me, client));
             session.run(&parameters, &key).await;
         }
-        None => desk::serve(cluster.clone(), user, me, client, &parameters, &key).await,
+        None => Box::pin(desk::serve(cluster.clone(), user, me, client, &parameters, &key)).await,
     }
     drop(seat);
 }

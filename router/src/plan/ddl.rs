@@ -153,12 +153,27 @@ impl Statement<'_> {
             "materialized" => self.create_as(at + 2),
             "index" => self.create_index(at + 1, unique),
             "database" | "tablespace" | "subscription" => Ok(default_shard()),
+            "trigger" | "rule" | "policy" | "statistics" if self.names_temporary(at + 1) => {
+                Ok(planned(PlanKind::Local, false))
+            }
+            _ if self.is_in_pg_temp(at + 1) => {
+                let mut plan = planned(PlanKind::Local, false);
+                plan.session.pin = Some("temporary object");
+                Ok(plan)
+            }
             "rule" => match utility::mentioned(self.input) {
                 (false, false) => Ok(ddl(everywhere())),
                 _ => Err(change("a rule that names a sharded or reference table")),
             },
             _ => Ok(ddl(everywhere())),
         }
+    }
+
+    /// The object's name says that it is the session's own: `pg_temp.name`.
+    fn is_in_pg_temp(&self, at: usize) -> bool {
+        let at = self.skip_if(at);
+        let schema = self.lexemes.get(at).and_then(Lexeme::identifier);
+        schema.is_some_and(|schema| schema.starts_with("pg_temp")) && self.is_symbol(at + 1, ".")
     }
 
     fn create_temporary(&self, at: usize) -> Changed {

@@ -124,7 +124,7 @@ pub struct Conn {
     /// Bytes that came and were not consumed.
     pub buf: BytesMut,
     /// Settings as the server reported them.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Arc<Vec<(String, String)>>,
     /// Fingerprint of `parameters`.
     pub parameters_print: u64,
     /// Statements prepared here.
@@ -162,7 +162,7 @@ impl Conn {
             stream: backend.stream,
             buf: backend.buffer,
             parameters_print: print(&backend.parameters),
-            parameters: backend.parameters,
+            parameters: Arc::new(backend.parameters),
             statements: Statements::new(statements),
             profile: Profile::empty(),
             cancel: Arc::new(CancelHandle {
@@ -363,9 +363,10 @@ impl Conn {
     /// Takes note of a ParameterStatus.
     pub fn note_parameter(&mut self, body: &[u8]) {
         let Ok((name, value)) = result::parameter_status(body) else { return };
-        match self.parameters.iter_mut().find(|(known, _)| known == name) {
+        let parameters = Arc::make_mut(&mut self.parameters);
+        match parameters.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => value.clone_into(known),
-            None => self.parameters.push((name.to_owned(), value.to_owned())),
+            None => parameters.push((name.to_owned(), value.to_owned())),
         }
         self.parameters_print = print(&self.parameters);
     }

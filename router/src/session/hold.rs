@@ -248,7 +248,8 @@ impl Session {
         }
         let in_txn = held.in_txn;
         if ended && let Some(txn) = self.txn.take() {
-            self.end_txn(txn, ending).await;
+            // Boxed, as all that is rare: an idle session is as large as its largest way to wait.
+            Box::pin(self.end_txn(txn, ending)).await;
         }
         if !in_txn && answer.error.is_some() && answer.status == b'I' {
             // Nothing is left of an implicit transaction.

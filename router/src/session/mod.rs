@@ -210,7 +210,7 @@ impl Session {
 
     /// Takes on the settings of the start-up packet, tells the client what the server says of them, and serves it
     /// until it goes.
-    pub async fn run(mut self, startup: &[(String, String)], key: &[u8]) {
+    pub async fn run(mut self: Box<Self>, startup: &[(String, String)], key: &[u8]) {
         let me = self.me.clone();
         let served = async {
             match self.start(startup, key).await {
@@ -223,7 +223,7 @@ impl Session {
             end = served => end,
             () = overdue(&me) => End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())),
         };
-        self.end(end).await;
+        Box::pin(self.end(end)).await;
     }
 
     async fn serve(&mut self) -> End {
@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    async fn end(mut self, end: End) {
+    async fn end(mut self: Box<Self>, end: End) {
         // What came before the bytes that cannot be read is answered before them.
         if matches!(end, End::Client(FrontendError::OutOfStep(_) | FrontendError::TooLarge(_))) {
             let _answered = self.interrupt_batch().await;
@@ -294,7 +294,7 @@ impl Session {
                 }
                 Ok(())
             }
-            b'F' => self.function_call(&frame).await,
+            b'F' => Box::pin(self.function_call(&frame)).await,
             // What is left of a COPY that has failed already.
             b'd' | b'c' | b'f' => Ok(()),
             kind => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),

@@ -57,7 +57,7 @@ pub(super) struct Settings {
     pub(super) current: Arc<Profile>,
     /// search_path of a fresh backend.
     base_path: Arc<str>,
-    told: Vec<(String, String)>,
+    told: Arc<Vec<(String, String)>>,
     /// Fingerprint of what the backend reported that the client was told of last.
     told_print: u64,
     pgring: BTreeMap<&'static str, String>,
@@ -82,19 +82,17 @@ impl Settings {
             return;
         }
         self.told_print = conn.parameters_print;
-        for (name, value) in &conn.parameters {
-            match self.told.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) if known == value => continue,
-                Some((_, known)) => value.clone_into(known),
-                None => self.told.push((name.clone(), value.clone())),
+        for (name, value) in conn.parameters.iter() {
+            if self.reported(name) != Some(value) {
+                build::parameter_status(out, name, value);
             }
-            build::parameter_status(out, name, value);
         }
+        self.told = conn.parameters.clone();
     }
 
     /// Takes note of what the client has just been told by `conn`.
     pub(super) fn note(&mut self, conn: &Conn) {
-        self.told.clone_from(&conn.parameters);
+        self.told = conn.parameters.clone();
         self.told_print = conn.parameters_print;
     }
 

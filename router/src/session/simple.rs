@@ -116,7 +116,7 @@ impl Session {
         lex(text.as_bytes(), lexed);
         self.wait_while_paused().await?;
         if lexed.statements.len() > 1 && self.settings.has_escapes() && text.contains('\\') {
-            return self.unread(frame, text, lexed).await;
+            return Box::pin(self.unread(frame, text, lexed)).await;
         }
         match lexed.statements.len() {
             0 => {
@@ -127,7 +127,7 @@ impl Session {
                 let lexed = &mut *lexed;
                 self.statement(text, lexed, Some(frame), started).await
             }
-            _ => self.several(text, lexed, frame, started).await,
+            _ => Box::pin(self.several(text, lexed, frame, started)).await,
         }
     }
 
@@ -152,7 +152,7 @@ impl Session {
                 self.pin("a setting in another encoding than UTF8");
                 self.anywhere(text, Some(frame), Reach::Nothing).await
             }
-            Verb::Declare { .. } => self.verb(verb, text, Some(frame)).await,
+            Verb::Declare { .. } => Box::pin(self.verb(verb, text, Some(frame))).await,
             _ => Err(Report::new(catalogue::UNSUPPORTED)
                 .detail("a statement about the session in another encoding than UTF8")
                 .hint("Set client_encoding to UTF8.")
@@ -171,8 +171,8 @@ impl Session {
         let inner = text.get(span).unwrap_or(text);
         if let Some(verb) = verb::recognise(inner) {
             return match frame {
-                Some(frame) if self.is_foreign(inner) => self.foreign_verb(verb, inner, frame).await,
-                _ => self.verb(verb, inner, frame).await,
+                Some(frame) if self.is_foreign(inner) => Box::pin(self.foreign_verb(verb, inner, frame)).await,
+                _ => Box::pin(self.verb(verb, inner, frame)).await,
             };
         }
         let plan = self.plan(text, lexed);
@@ -386,12 +386,12 @@ impl Session {
         let snapshot = self.database.snapshot().clone();
         let target = match self.target(plan, statement, &snapshot)? {
             Target::Server { shard, reach, apart } => (shard, reach, apart),
-            Target::Special => return self.special(plan, statement, &snapshot).await,
+            Target::Special => return Box::pin(self.special(plan, statement, &snapshot)).await,
         };
         let (shard, reach, apart) = target;
         let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
         if plan.session.executes {
-            return self.explain_execute(statement.text).await.map(|done| (done, route));
+            return Box::pin(self.explain_execute(statement.text)).await.map(|done| (done, route));
         }
         if apart {
             let held = self.hold_apart(&snapshot, shard).await?;
@@ -412,7 +412,7 @@ impl Session {
             self.own_sequences(&mut held).await?;
         }
         if plan.session.looks_at_statements {
-            return self.look_at_statements(held, statement.text).await.map(|done| (done, route));
+            return Box::pin(self.look_at_statements(held, statement.text)).await.map(|done| (done, route));
         }
         let assigned = if plan.session.sets.is_empty() {
             None

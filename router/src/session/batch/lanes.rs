@@ -167,6 +167,10 @@ impl Lanes {
     fn add(&mut self, mut held: Held, reach: Reach, apart: bool, temps: usize) {
         self.made += 1;
         let at = self.lanes.len();
+        if self.lanes.capacity() == 0 {
+            // One is what nearly all need, and what an idle session keeps room for.
+            self.lanes.reserve_exact(1);
+        }
         let opening = held.opening.take();
         self.lanes.push(Lane {
             number: self.made,

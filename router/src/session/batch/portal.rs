@@ -235,7 +235,7 @@ impl Session {
         self.send_pending().await?;
         let Place::Server { shard, reach, apart } = portal.place else {
             self.leave_lanes().await?;
-            return self.describe_special(name, &portal, snapshot).await;
+            return Box::pin(self.describe_special(name, &portal, snapshot)).await;
         };
         self.lane_of_portal(name, &portal, (shard, reach, apart), snapshot).await?;
         if let Some(lane) = self.batch.lanes.current_mut() {
@@ -331,7 +331,7 @@ impl Session {
         self.send_pending().await?;
         self.me.count();
         let Place::Server { shard, reach, apart } = portal.place else {
-            return self.execute_special(execute.portal, &portal, execute.max_rows, snapshot).await;
+            return Box::pin(self.execute_special(execute.portal, &portal, execute.max_rows, snapshot)).await;
         };
         self.lane_of_portal(execute.portal, &portal, (shard, reach, apart), snapshot).await?;
         if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
