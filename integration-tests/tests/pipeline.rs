@@ -162,3 +162,21 @@ async fn a_stale_plan_is_prepared_again_without_a_word() {
     let again = play(&mut reader, &[Step::Send(ask), until]).await;
     assert!(again.iter().any(|line| line.contains("77")), "{again:?}");
 }
+
+#[tokio::test]
+async fn a_statement_about_what_was_rolled_back_is_not_met_again() {
+    let mut raw = log_in(NARROW.router().port()).await;
+    for _ in 0..3 {
+        raw.query("BEGIN; CREATE TYPE pipe_mood AS ENUM ('good'); CREATE TABLE pipe_moods (m pipe_mood)").await;
+        let bytes = [
+            parse("mood", "INSERT INTO pipe_moods VALUES ($1)", &[]),
+            bind("", "mood", &["good"]),
+            execute("", 0),
+            close(b'S', "mood"),
+            sync(),
+        ];
+        let answered = play(&mut raw, &[Step::Send(bytes.concat()), Step::Until(b'Z', 1)]).await;
+        assert!(answered.iter().any(|line| line.contains("INSERT 0 1")), "{answered:?}");
+        raw.query("ROLLBACK").await;
+    }
+}

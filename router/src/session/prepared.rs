@@ -167,6 +167,13 @@ pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepare
     })
 }
 
+/// The statement of a Parse that no other client shares, nor this one when it prepares it again.
+pub fn alone(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepared> {
+    let mut lexed = Lexed::default();
+    lex(text.as_bytes(), &mut lexed);
+    Arc::new(Prepared::new(text, types.iter().collect(), lexed, schema).foreign(text.as_bytes()))
+}
+
 type Numbers = HashMap<(Box<str>, Box<[u32]>, u64), StatementId>;
 static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -47,6 +47,9 @@ impl Session {
         let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
         let prepared = if self.is_foreign(text) {
             foreign(text, &parse, schema)?
+        } else if schema.is_some() && self.txn.as_ref().is_some_and(|txn| txn.schema_changed) {
+            // What the transaction made may be gone after it: nobody else shares a statement about that.
+            prepared::alone(text, parse.types, schema)
         } else {
             prepared::seen(text, parse.types, schema)
         };
