@@ -19,6 +19,15 @@ static BROKEN: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(2)));
 static SMALL: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(1).with("[pool]\nsize = 1")));
 /// Nobody else listens there.
 static LEFT: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(1)));
+/// With a database for any name.
+static STAR: LazyLock<Cluster> = LazyLock::new(|| {
+    let server = &*ORACLE;
+    let any = format!(
+        "[[databases]]\nname = \"*\"\nconnection = \"host=127.0.0.1 port={} user=postgres password=postgres\"",
+        server.port()
+    );
+    Cluster::launch(shards(1).with(&any))
+});
 static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -373,4 +382,69 @@ async fn the_listening_connection_goes_with_the_last_listener() {
     run(&mut a, "LISTEN gone").await;
     drop(a);
     eventually("no listening connection", PATIENCE, async || (open().await == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn databases_behind_the_star_have_listeners_of_their_own() {
+    let port = STAR.router().port();
+    let any = async || Raw::log_in(port, "postgres", "postgres", "postgres").await;
+    let (mut a, mut b) = (any().await, any().await);
+    assert_eq!(run(&mut a, "LISTEN star").await, ["C LISTEN", "Z I"]);
+    assert_eq!(run(&mut a, "NOTIFY star, 'own'").await, ["C NOTIFY", "A own star own", "Z I"]);
+    // Another database of the same server.
+    let mut elsewhere = Raw::log_in(port, "postgres", "postgres", "template1").await;
+    run(&mut elsewhere, "NOTIFY star, 'elsewhere'").await;
+    assert_eq!(run(&mut b, "NOTIFY star, 'other'").await, ["C NOTIFY", "Z I"]);
+    assert_eq!(heard(&mut a).await, "A other star other");
+}
+
+#[tokio::test]
+async fn a_client_of_a_library_is_told_by_its_own_number() {
+    same(async |mut a, _| {
+        let mut all = Vec::new();
+        // As asyncpg does it: a named statement for LISTEN, then notifications by a prepared call.
+        let mut out = bytes::BytesMut::new();
+        frontend::parse("listen", "LISTEN \"lib\"", [], &mut out).unwrap();
+        frontend::describe(b'S', "listen", &mut out).unwrap();
+        frontend::flush(&mut out);
+        a.send(&out).await;
+        for _ in 0..3 {
+            all.push(heard(&mut a).await);
+        }
+        let mut out = bytes::BytesMut::new();
+        pgring_integration_tests::client::bind_text("", "listen", &[], false, &mut out);
+        frontend::execute("", 0, &mut out).unwrap();
+        frontend::sync(&mut out);
+        a.send(&out).await;
+        let frames = a.read_until_ready().await;
+        all.extend(brief(&a, &frames));
+        all.extend(extended(&mut a, "SELECT pg_notify($1, $2)", &["lib", "x"]).await);
+        all.extend(extended(&mut a, "SELECT pg_backend_pid() IS NOT NULL", &[]).await);
+        all.extend(extended(&mut a, "SELECT pg_listening_channels()", &[]).await);
+        all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pipelined_batches_of_a_listener_are_all_answered() {
+    same(async |mut a, _| {
+        let mut all = run(&mut a, "LISTEN batches").await;
+        let mut out = bytes::BytesMut::new();
+        for round in 0..5 {
+            for sql in [format!("SELECT pg_notify('batches', '{round}')"), "SELECT 1".to_owned()] {
+                frontend::parse("", &sql, [], &mut out).unwrap();
+                pgring_integration_tests::client::bind_text("", "", &[], false, &mut out);
+                frontend::execute("", 0, &mut out).unwrap();
+                frontend::sync(&mut out);
+            }
+        }
+        a.send(&out).await;
+        for _ in 0..10 {
+            let frames = a.read_until_ready().await;
+            all.extend(brief(&a, &frames));
+        }
+        all
+    })
+    .await;
 }
