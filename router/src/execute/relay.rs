@@ -74,8 +74,6 @@ pub struct Answer {
     pub error: Option<[u8; 5]>,
     /// The last tag that ends a transaction.
     pub ending: Option<Ending>,
-    /// Executions (or statements of a simple query) that completed.
-    pub completed: usize,
     /// Statements whose Parse failed.
     pub unparsed: Vec<StatementId>,
     /// A setting of the session was reported anew.
@@ -96,7 +94,6 @@ impl Answer {
         }
         self.error = self.error.or(later.error);
         self.ending = later.ending.or(self.ending);
-        self.completed += later.completed;
         self.unparsed.extend(later.unparsed);
         self.reported |= later.reported;
         self.failed = later.failed;
@@ -348,18 +345,11 @@ impl Relay<'_> {
                 self.script.pop_front();
                 false
             }
-            (b'2', Some(Expect::Bind)) | (b'n' | b'T', Some(Expect::Describe { .. })) => {
+            (b'2', Some(Expect::Bind))
+            | (b'n' | b'T', Some(Expect::Describe { .. }))
+            | (b'I' | b's', Some(Expect::Execute)) => {
                 self.script.pop_front();
                 true
-            }
-            (b'I' | b's', Some(Expect::Execute)) => {
-                self.answer.completed += 1;
-                self.script.pop_front();
-                true
-            }
-            (b'I', _) => {
-                self.answer.completed += 1;
-                !self.is_hidden()
             }
             _ => !self.is_hidden(),
         }
@@ -377,7 +367,6 @@ impl Relay<'_> {
         if self.is_hidden() {
             return false;
         }
-        self.answer.completed += 1;
         if matches!(self.script.front(), Some(Expect::Execute)) {
             self.script.pop_front();
         }

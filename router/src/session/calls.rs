@@ -364,9 +364,7 @@ impl Session {
                     return Err(fault);
                 }
             };
-            if let Some(opening) = one.opening.take()
-                && let Err(error) = one.conn().housekeep(&opening).await
-            {
+            if let Err(error) = one.open().await {
                 self.put_back(held);
                 return Err(self.lost_while_held(&error));
             }
@@ -472,9 +470,7 @@ impl Session {
         }
         for (nth, shard) in shards.iter().enumerate() {
             let mut held = self.hold(snapshot, *shard).await?;
-            if let Some(opening) = held.opening.take()
-                && let Err(error) = held.conn().housekeep(&opening).await
-            {
+            if let Err(error) = held.open().await {
                 return Err(self.lost_while_held(&error));
             }
             let sql = if nth == 0 { text } else { elsewhere };

@@ -60,6 +60,14 @@ impl Held {
         self.checkout.conn()
     }
 
+    /// Opens the client's transaction there, if that is still to be done.
+    pub(super) async fn open(&mut self) -> Result<(), ConnError> {
+        match self.opening.take() {
+            Some(opening) => self.conn().housekeep(&opening).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// It belongs to the transaction.
     pub(super) fn is_in_txn(&self) -> bool {
         self.in_txn
@@ -302,8 +310,8 @@ impl Session {
             }
             RelayError::Fatal => Fault::End(End::Server),
             RelayError::Backend { source, .. } => {
-                if in_txn && let Some(txn) = &mut self.txn {
-                    txn.failed = true;
+                if in_txn {
+                    self.fail_txn();
                 }
                 lost(&source, wrote && !in_txn).into()
             }
@@ -350,15 +358,6 @@ async fn clean(conn: &mut Conn) -> Result<(), ConnError> {
     conn.statements.clear();
     conn.sequences_of = 0;
     Ok(())
-}
-
-/// What the end of a relay means for a statement whose backends are all given up.
-pub(super) fn of_relay(error: RelayError) -> Fault {
-    match error {
-        RelayError::Client(error) => Fault::End(End::Client(error)),
-        RelayError::Fatal => Fault::End(End::Server),
-        RelayError::Backend { source, .. } => lost(&source, false).into(),
-    }
 }
 
 /// The error of a statement whose backend is gone.

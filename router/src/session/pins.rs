@@ -85,9 +85,7 @@ impl Session {
         if held.conn().sequences_of == self.sequences {
             return Ok(());
         }
-        if let Some(opening) = held.opening.take()
-            && let Err(error) = held.conn().housekeep(&opening).await
-        {
+        if let Err(error) = held.open().await {
             return Err(self.lost_while_held(&error));
         }
         held.conn().sequences_of = 0;

@@ -2,6 +2,7 @@
 
 use super::stand_in::looks_at_statements;
 use crate::{
+    error::{Report, catalogue},
     plan::Plan,
     pool::statements::StatementId,
     route::bind::{Parameters, Values},
@@ -79,10 +80,26 @@ impl Prepared {
         }
     }
 
-    /// A statement whose bytes are not the text's, or not in UTF-8: no other client shares it.
+    /// As [`Prepared::new`], of a text that is to be read first.
+    pub fn read(text: &str, declared: Box<[u32]>, schema: Option<u64>) -> Self {
+        let mut lexed = Lexed::default();
+        lex(text.as_bytes(), &mut lexed);
+        Self::new(text, declared, lexed, schema)
+    }
+
+    /// A statement that no other client shares, nor this one when it prepares it again.
+    pub fn unshared(text: &str, declared: Box<[u32]>, named: bool) -> Self {
+        let mut prepared = Self::read(text, declared, None);
+        if named {
+            let id = StatementId(NEXT.fetch_add(1, Ordering::Relaxed));
+            prepared.name = id.name().into();
+            prepared.id = Some(id);
+        }
+        prepared
+    }
+
+    /// The same with these bytes on the wire, which are not UTF-8 or not what the text says.
     pub fn foreign(mut self, wire: &[u8]) -> Self {
-        self.id = self.id.map(|_| StatementId(NEXT.fetch_add(1, Ordering::Relaxed)));
-        self.name = self.id.map(|id| id.name().into()).unwrap_or_default();
         self.wire = (*self.text.as_bytes() != *wire).then(|| wire.into());
         self
     }
@@ -154,9 +171,7 @@ pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepare
         if let Some(known) = seen.get(&hash).filter(|known| known.is_of(text, types, schema)) {
             return known.clone();
         }
-        let mut lexed = Lexed::default();
-        lex(text.as_bytes(), &mut lexed);
-        let prepared = Arc::new(Prepared::new(text, types.iter().collect(), lexed, schema));
+        let prepared = Arc::new(Prepared::read(text, types.iter().collect(), schema));
         if text.len() <= LONGEST_SEEN {
             if seen.len() >= MOST_SEEN {
                 seen.clear();
@@ -167,11 +182,20 @@ pub fn seen(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepare
     })
 }
 
-/// The statement of a Parse that no other client shares, nor this one when it prepares it again.
-pub fn alone(text: &str, types: TypeList<'_>, schema: Option<u64>) -> Arc<Prepared> {
-    let mut lexed = Lexed::default();
-    lex(text.as_bytes(), &mut lexed);
-    Arc::new(Prepared::new(text, types.iter().collect(), lexed, schema).foreign(text.as_bytes()))
+/// There is no statement of this name.
+pub fn unknown(name: &[u8]) -> Report {
+    let message = if name.is_empty() {
+        "unnamed prepared statement does not exist".to_owned()
+    } else {
+        format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
+    };
+    Report::with(catalogue::UNKNOWN_STATEMENT, message)
+}
+
+/// There is a statement of this name already.
+pub fn duplicate(name: &[u8]) -> Report {
+    let name = String::from_utf8_lossy(name);
+    Report::with(catalogue::DUPLICATE_STATEMENT, format!("prepared statement \"{name}\" already exists"))
 }
 
 type Numbers = HashMap<(Box<str>, Box<[u32]>, u64), StatementId>;

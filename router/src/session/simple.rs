@@ -103,10 +103,15 @@ impl Session {
             Fault::Report(report) => self.report(&report),
             Fault::Told => {}
         }
+        self.fail_txn();
+        Ok(())
+    }
+
+    /// The transaction, if there is one, can only be rolled back.
+    pub(super) fn fail_txn(&mut self) {
         if let Some(txn) = &mut self.txn {
             txn.failed = true;
         }
-        Ok(())
     }
 
     async fn query(&mut self, frame: &BytesMut, lexed: &mut Lexed, started: Instant) -> Result<Done, Fault> {

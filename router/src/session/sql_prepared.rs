@@ -4,7 +4,7 @@
 use super::{
     Fault, Session,
     hold::Held,
-    prepared::Prepared,
+    prepared::{self, Prepared},
     simple::{Done, Target},
 };
 use crate::{
@@ -28,11 +28,7 @@ impl Session {
     /// PREPARE: a server judges it under the client's own name.
     pub(super) async fn prepare(&mut self, text: &str, name: &str, at: usize) -> Result<Done, Fault> {
         if self.statements.contains_key(name.as_bytes()) {
-            return Err(Report::with(
-                catalogue::DUPLICATE_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .into());
+            return Err(prepared::duplicate(name.as_bytes()).into());
         }
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
@@ -46,11 +42,7 @@ impl Session {
             quote::literal(name),
             quote::identifier(name),
         );
-        let opened = match held.opening.take() {
-            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
-            None => Ok(()),
-        };
-        let judged = match opened {
+        let judged = match held.open().await {
             Ok(()) => held.conn().housekeep(&sql).await,
             Err(error) => Err(error),
         };
@@ -66,10 +58,8 @@ impl Session {
         };
         self.let_go(held, status, Reach::Nothing);
         let inner = text.get(at..).unwrap_or_default();
-        let mut lexed = Lexed::default();
-        lex(inner.as_bytes(), &mut lexed);
         let types = rows.first().and_then(|row| row.first()?.as_deref()).map(oids).unwrap_or_default();
-        let mut prepared = Prepared::new(inner, types, lexed, Some(snapshot.schema.version));
+        let mut prepared = Prepared::read(inner, types, Some(snapshot.schema.version));
         prepared.sql = Some(text.into());
         build::command_complete(&mut self.client.out, "PREPARE");
         self.statements.insert(name.as_bytes().into(), Arc::new(prepared));
@@ -123,7 +113,7 @@ impl Session {
         snapshot: &Snapshot,
     ) -> Result<Executed, Fault> {
         let Some(prepared) = self.statements.get(name.as_bytes()).cloned() else {
-            return Err(unknown_statement(name).into());
+            return Err(prepared::unknown(name.as_bytes()).into());
         };
         if prepared.verb.is_some() {
             return Err(Report::new(catalogue::UNSUPPORTED)
@@ -161,10 +151,7 @@ impl Session {
         if held.conn().statements.touch(id) {
             return Ok(());
         }
-        let opened = match held.opening.take() {
-            Some(opening) => held.conn().housekeep(&opening).await.map(|_| ()),
-            None => Ok(()),
-        };
+        let opened = held.open().await;
         let conn = held.conn();
         let gone = conn.statements.add(id);
         let made = match opened {
@@ -191,7 +178,7 @@ impl Session {
             }
             Which::Name(name) => {
                 if self.statements.remove(name.as_bytes()).is_none() {
-                    return Err(unknown_statement(name).into());
+                    return Err(prepared::unknown(name.as_bytes()).into());
                 }
                 "DEALLOCATE"
             }
@@ -210,10 +197,6 @@ fn execute_over_shards() -> Report {
 /// Numbers of types as `{23,25}` lists them.
 fn oids(text: &str) -> Box<[u32]> {
     text.trim_matches(['{', '}']).split(',').filter_map(|oid| oid.parse().ok()).collect()
-}
-
-fn unknown_statement(name: &str) -> Report {
-    Report::with(catalogue::UNKNOWN_STATEMENT, format!("prepared statement \"{name}\" does not exist"))
 }
 
 /// What an EXECUTE executes.

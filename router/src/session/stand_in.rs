@@ -5,7 +5,6 @@ use super::{Fault, Session, hold::Held, prepared::Prepared, simple::Done};
 use crate::{
     error::{Report, catalogue},
     sql::{
-        fingerprint::{Lexed, lex},
         verb::{Verb, first_word, recognise},
         words::Words,
     },
@@ -42,9 +41,7 @@ impl Session {
             None if prepared.looks_at_statements => self.own_statements(&prepared.text),
             _ => return None,
         };
-        let mut lexed = Lexed::default();
-        lex(text.as_bytes(), &mut lexed);
-        let mut instead = Prepared::new(&text, prepared.types().into(), lexed, None);
+        let mut instead = Prepared::read(&text, prepared.types().into(), None);
         instead.needs = needs;
         Some(Arc::new(instead))
     }

@@ -264,9 +264,7 @@ impl Session {
 
     /// Lets a backend go that was held only to be dressed.
     async fn open_and_let_go(&mut self, mut held: super::hold::Held, status: u8) -> Result<(), Fault> {
-        if let Some(opening) = held.opening.take()
-            && let Err(error) = held.conn().housekeep(&opening).await
-        {
+        if let Err(error) = held.open().await {
             return Err(self.lost_while_held(&error));
         }
         self.let_go(held, status, Reach::Nothing);

@@ -5,7 +5,7 @@
 //! transaction there is one lane at a time.
 
 use super::super::{
-    Fault, Session,
+    End, Fault, Session,
     hold::{self, Held},
     prepared::Prepared,
 };
@@ -212,7 +212,7 @@ impl Lanes {
     }
 
     /// The next batch begins.
-    fn next_batch(&mut self) {
+    pub(super) fn next_batch(&mut self) {
         self.batch += 1;
         self.current = None;
         (self.executed, self.writes, self.stays, self.left) = (false, false, false, false);
@@ -356,7 +356,6 @@ impl Session {
         let Some(apart) = lanes.current().map(|lane| lane.apart) else {
             let result = if lanes.is_empty() { Ok(()) } else { self.run_lanes(false).await };
             self.settle_lanes().await;
-            self.batch.lanes.next_batch();
             return result.map(|()| false);
         };
         // A ReadyForQuery before which notifications go is waited for.
@@ -365,16 +364,14 @@ impl Session {
         lanes.sync(!apart);
         if runs_on && self.client.next_head().is_ok_and(|next| next.is_some_and(|head| runs_on_with(head.kind))) {
             lanes.behind += 1;
-            lanes.next_batch();
             return Ok(true);
         }
         let result = self.run_lanes(once && !self.batch.healing).await;
         self.settle_lanes().await;
-        self.batch.lanes.next_batch();
         self.client.flush().await?;
         match result {
             Err(Fault::Told) if apart => {
-                self.fault_of_txn();
+                self.fail_txn();
                 Ok(false)
             }
             result => result.map(|()| !apart),
@@ -451,7 +448,14 @@ impl Session {
                     self.lane_broke(source).await?;
                     continue;
                 }
-                Err(error) => return Err(self.lanes_broke(error)),
+                Err(RelayError::Client(error)) => {
+                    self.give_lanes_up().for_each(hold::hang_up);
+                    return Err(End::Client(error).into());
+                }
+                Err(RelayError::Fatal) => {
+                    drop(self.give_lanes_up());
+                    return Err(End::Server.into());
+                }
             }
             match lanes.script.pop_front() {
                 None => break,
@@ -489,13 +493,10 @@ impl Session {
 
     fn lose_lane(&mut self, at: usize, error: &ConnError) {
         tracing::debug!(%error, "a backend was lost");
-        if let Some(lane) = self.batch.lanes.lanes.get_mut(at) {
-            if lane.held.take().is_some_and(|held| held.is_in_txn())
-                && let Some(txn) = &mut self.txn
-            {
-                txn.failed = true;
-            }
-            lane.answer.error.get_or_insert(*b"08006");
+        let Some(lane) = self.batch.lanes.lanes.get_mut(at) else { return };
+        lane.answer.error.get_or_insert(*b"08006");
+        if lane.held.take().is_some_and(|held| held.is_in_txn()) {
+            self.fail_txn();
         }
     }
 
@@ -503,8 +504,7 @@ impl Session {
     async fn lane_broke(&mut self, error: ConnError) -> Result<(), Fault> {
         let front = self.batch.lanes.front;
         let Some(lane) = self.batch.lanes.lanes.get(front) else { return Ok(()) };
-        let wrote = lane.reach == Reach::Write && !lane.held.as_ref().is_some_and(Held::is_in_txn);
-        let report = hold::lost(&error, wrote && self.txn.is_none());
+        let report = hold::lost(&error, lane.reach == Reach::Write && self.txn.is_none());
         self.lose_lane(front, &error);
         let (syncs, ended) = self.batch.lanes.skip_batch();
         self.swallow(&syncs).await;
@@ -512,26 +512,16 @@ impl Session {
             return Err(report.into());
         }
         self.report(&report);
-        self.fault_of_txn();
+        self.fail_txn();
         let status = self.status();
         build::ready_for_query(&mut self.client.out, status);
         Ok(())
     }
 
-    /// The session is over: nothing of the lanes is used again.
-    fn lanes_broke(&mut self, error: RelayError) -> Fault {
+    /// The session is over: nothing of the lanes is used again. Their backends.
+    fn give_lanes_up(&mut self) -> impl Iterator<Item = Held> + use<> {
         self.me.end_work();
-        let lanes = std::mem::take(&mut self.batch.lanes);
-        if matches!(error, RelayError::Client(_)) {
-            lanes.lanes.into_iter().filter_map(|lane| lane.held).for_each(hold::hang_up);
-        }
-        hold::of_relay(error)
-    }
-
-    fn fault_of_txn(&mut self) {
-        if let Some(txn) = &mut self.txn {
-            txn.failed = true;
-        }
+        std::mem::take(&mut self.batch.lanes).lanes.into_iter().filter_map(|lane| lane.held)
     }
 
     /// Lets every lane's backend go.

@@ -84,34 +84,46 @@ impl Session {
 
     /// Sync: everything before it is worked off and answered.
     pub(super) async fn sync(&mut self, head: Head) -> Result<(), End> {
-        let at = self.client.held();
-        let mut input = self.client.take(head);
-        let sync = input.split_off(at);
-        let well_formed = extended::empty(sync.get(frame::HEADER..).unwrap_or_default());
-        let input = input.freeze();
+        let (input, well_formed) = self.take_batch(head);
         if !self.batch.skipping {
             // A batch that is here as a whole can be run again.
             let again = self.batch.started.is_none().then(|| input.clone());
-            self.work(input).await?;
-            if !self.batch.skipping
-                && let Err(fault) = self.send_pending().await
-            {
-                self.fail(fault).await?;
-            }
+            self.work_all(input).await?;
             if well_formed.is_ok() {
                 return self.end_batch(again).await;
             }
         }
-        if let Err(error) = well_formed {
-            self.fail(Report::with(catalogue::PROTOCOL, error.to_string()).into()).await?;
+        if let Err(fault) = well_formed {
+            self.fail(fault).await?;
         }
         self.end_batch(None).await
+    }
+
+    /// What is held, and whether the message behind it, which ends it, is well-formed.
+    fn take_batch(&mut self, end: Head) -> (Bytes, Result<(), Fault>) {
+        let at = self.client.held();
+        let mut input = self.client.take(end);
+        let end = input.split_off(at);
+        (input.freeze(), extended::empty(end.get(frame::HEADER..).unwrap_or_default()).map_err(violation))
+    }
+
+    /// Works messages off, a Parse for which no Bind has come included.
+    async fn work_all(&mut self, input: Bytes) -> Result<(), End> {
+        self.work(input).await?;
+        if !self.batch.skipping
+            && let Err(fault) = self.send_pending().await
+        {
+            self.fail(fault).await?;
+        }
+        Ok(())
     }
 
     /// The batch at hand is over. `again`: its messages, if it may be run once more.
     async fn end_batch(&mut self, again: Option<Bytes>) -> Result<(), End> {
         self.batch.skipping = false;
-        let told = match self.end_lanes(again.is_some()).await {
+        let ended = self.end_lanes(again.is_some()).await;
+        self.batch.lanes.next_batch();
+        let told = match ended {
             Ok(told) => told,
             Err(Fault::End(end)) => return Err(end),
             Err(fault) => {
@@ -124,16 +136,21 @@ impl Session {
         {
             return Box::pin(self.heal(input)).await;
         }
+        if let Some(started) = self.forget_batch() {
+            let route = self.batch.route.take().unwrap_or(RouteKind::Local);
+            self.database.statements.record(route, started.elapsed().as_secs_f64());
+        }
+        if told { Ok(()) } else { self.ready().await }
+    }
+
+    /// Nothing of the batch at hand matters to the next. Returns when it began.
+    fn forget_batch(&mut self) -> Option<Instant> {
         self.batch.fresh.clear();
         self.batch.settings = None;
         if self.txn.is_none() {
             self.batch.portals.clear();
         }
-        if let Some(started) = self.batch.started.take() {
-            let route = self.batch.route.take().unwrap_or(RouteKind::Local);
-            self.database.statements.record(route, started.elapsed().as_secs_f64());
-        }
-        if told { Ok(()) } else { self.ready().await }
+        self.batch.started.take()
     }
 
     /// Runs a batch again that met a plan from before a change of schema; everything is prepared anew.
@@ -143,33 +160,25 @@ impl Session {
         }
         self.batch.portals.clear();
         self.batch.healing = true;
-        let result = async {
-            self.work(input).await?;
-            if !self.batch.skipping
-                && let Err(fault) = self.send_pending().await
-            {
-                self.fail(fault).await?;
-            }
-            self.end_batch(None).await
+        let result = match self.work_all(input).await {
+            Ok(()) => self.end_batch(None).await,
+            Err(end) => Err(end),
         };
-        let result = result.await;
         self.batch.healing = false;
         result
     }
 
     /// Flush: what is asked so far is answered.
     pub(super) async fn flush_batch(&mut self, head: Head) -> Result<(), End> {
-        let at = self.client.held();
-        let mut input = self.client.take(head);
-        let flush = input.split_off(at);
+        let (input, well_formed) = self.take_batch(head);
         if self.batch.skipping {
             return Ok(self.client.flush().await?);
         }
-        self.work(input.freeze()).await?;
+        self.work(input).await?;
         if !self.batch.skipping
-            && let Err(error) = extended::empty(flush.get(frame::HEADER..).unwrap_or_default())
+            && let Err(fault) = well_formed
         {
-            self.fail(violation(error)).await?;
+            self.fail(fault).await?;
         }
         self.answer_held().await
     }
@@ -225,12 +234,7 @@ impl Session {
         if let Err(fault) = result {
             self.fail(fault).await?;
         }
-        if self.txn.is_none() {
-            self.batch.portals.clear();
-        }
-        self.batch.fresh.clear();
-        self.batch.settings = None;
-        self.batch.started = None;
+        self.forget_batch();
         Ok(())
     }
 
@@ -297,9 +301,7 @@ impl Session {
         };
         self.fault(fault)
     }
-}
 
-impl Session {
     /// A batch that failed outside a transaction block is rolled back, what it set with it.
     fn restore_settings_of_batch(&mut self) {
         if let Some(before) = self.batch.settings.take().filter(|_| self.txn.is_none()) {

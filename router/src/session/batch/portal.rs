@@ -14,7 +14,7 @@ use crate::{
     execute::relay::{self, Expect},
     metrics::RouteKind,
     plan::{Plan, PlanKind, SessionEffect},
-    route::bind::{Parameters, Values},
+    route::bind::Parameters,
     sql::{
         fingerprint::Lexed,
         verb::{Verb, Which},
@@ -28,7 +28,7 @@ use pgring_protocol::{
     frame,
     message::{
         build,
-        extended::{self, Bind, Close, Execute},
+        extended::{self, Bind, BindParameters, Close, Execute},
     },
 };
 use std::{
@@ -55,6 +55,14 @@ struct Portal {
     bound: Option<u64>,
     /// It was executed where it was bound.
     executed: bool,
+}
+
+impl Portal {
+    /// The parameters of its Bind.
+    fn parameters(&self) -> Result<BindParameters<'_>, Fault> {
+        let bind = Bind { portal: &[], statement: &[], rest: &self.rest };
+        bind.parameters().map_err(violation)
+    }
 }
 
 /// The portals of a session, by name.
@@ -115,15 +123,8 @@ impl Session {
             let name = String::from_utf8_lossy(bind.portal);
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
         }
-        if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *bind.statement) {
-            self.send_pending().await?;
-        }
-        let values = Values {
-            text: prepared.text.as_bytes(),
-            lexed: &prepared.lexed,
-            parameters: Parameters::Bound(&parameters, prepared.types()),
-            utf8: self.settings.utf8(),
-        };
+        self.send_pending_before(bind.statement).await?;
+        let values = prepared.values(Parameters::Bound(&parameters, prepared.types()), self.settings.utf8());
         let (plan, place) = self.place(&prepared, &values, snapshot)?;
         let rest = body.slice_ref(bind.rest);
         let mut portal = Portal {
@@ -357,13 +358,14 @@ impl Session {
         if matches!(portal.plan.kind, PlanKind::Copy(_)) {
             self.batch.lanes.stay();
         }
-        if portal.plan.session != SessionEffect::default() {
+        let effect = &portal.plan.session;
+        if *effect != SessionEffect::default() {
             self.batch.lanes.stay();
-            self.pin_for(&portal.plan.session);
-            self.note_temps(&portal.plan.session.creates_temp);
-            if !portal.plan.session.sets.is_empty() {
-                self.assign_bound(&portal).await?;
-            }
+        }
+        self.pin_for(effect);
+        self.note_temps(&effect.creates_temp);
+        if !effect.sets.is_empty() {
+            self.assign_bound(&portal).await?;
         }
         self.make_room(0).await
     }
@@ -375,11 +377,7 @@ impl Session {
             self.pin("set_config");
             return Ok(());
         }
-        let mut whole = BytesMut::new();
-        build::bind_raw(&mut whole, "", "", &portal.rest);
-        let body = whole.split_off(5);
-        let bind = Bind::parse(&body).map_err(violation)?;
-        let parameters = bind.parameters().map_err(violation)?;
+        let parameters = portal.parameters()?;
         let bound = Parameters::Bound(&parameters, portal.prepared.types());
         let values = portal.prepared.values(bound, self.settings.utf8());
         let changed = self.changed_by(&portal.plan.session.sets, &values);
@@ -425,11 +423,7 @@ impl Session {
                 .hint("Fetch all rows at once, or use LIMIT and OFFSET.")
                 .into());
         }
-        let mut whole = BytesMut::new();
-        build::bind_raw(&mut whole, "", "", &portal.rest);
-        let body = whole.split_off(5);
-        let bind = Bind::parse(&body).map_err(violation)?;
-        let parameters = bind.parameters().map_err(violation)?;
+        let parameters = portal.parameters()?;
         let own_types;
         let types = match &portal.plan.kind {
             PlanKind::Builtin(_) => {
@@ -439,12 +433,7 @@ impl Session {
             _ => portal.prepared.types(),
         };
         let bound = Parameters::Bound(&parameters, types);
-        let values = Values {
-            text: portal.prepared.text.as_bytes(),
-            lexed: &portal.prepared.lexed,
-            parameters: bound,
-            utf8: self.settings.utf8(),
-        };
+        let values = portal.prepared.values(bound, self.settings.utf8());
         let execution = Execution {
             prepared: &portal.prepared,
             bind: &portal.rest,

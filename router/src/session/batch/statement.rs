@@ -14,10 +14,7 @@ use crate::{
     error::{Report, catalogue},
     execute::relay::Expect,
     plan::Plan,
-    sql::{
-        fingerprint::{Lexed, lex},
-        verb::{Verb, Which},
-    },
+    sql::verb::{Verb, Which},
     txn::Reach,
 };
 use bytes::Bytes;
@@ -37,21 +34,16 @@ impl Session {
         let text = &*String::from_utf8_lossy(parse.sql);
         self.send_pending().await?;
         if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
-            let name = String::from_utf8_lossy(parse.name);
-            return Err(Report::with(
-                catalogue::DUPLICATE_STATEMENT,
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .into());
+            return Err(prepared::duplicate(parse.name).into());
         }
-        let schema = (!parse.name.is_empty()).then(|| self.database.snapshot().schema.version);
+        let named = !parse.name.is_empty();
         let prepared = if self.is_foreign(text) {
-            foreign(text, &parse, schema)?
-        } else if schema.is_some() && self.txn.as_ref().is_some_and(|txn| txn.schema_changed) {
+            foreign(text, &parse)?
+        } else if named && self.txn.as_ref().is_some_and(|txn| txn.schema_changed) {
             // What the transaction made may be gone after it: nobody else shares a statement about that.
-            prepared::alone(text, parse.types, schema)
+            Arc::new(Prepared::unshared(text, parse.types.iter().collect(), named))
         } else {
-            prepared::seen(text, parse.types, schema)
+            prepared::seen(text, parse.types, named.then(|| self.database.snapshot().schema.version))
         };
         if self.txn.as_ref().is_some_and(|txn| txn.failed) && !may_end(&prepared) {
             return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
@@ -77,6 +69,14 @@ impl Session {
         self.add_parse(&prepared, false).await?;
         self.batch.pending = None;
         Ok(())
+    }
+
+    /// Sends a Parse that still waits, unless it is of this statement.
+    pub(super) async fn send_pending_before(&mut self, name: &[u8]) -> Result<(), Fault> {
+        match &self.batch.pending {
+            Some((pending, _)) if **pending != *name => self.send_pending().await,
+            _ => Ok(()),
+        }
     }
 
     /// The lane for what any server can answer.
@@ -170,14 +170,7 @@ impl Session {
     }
 
     pub(super) fn statement_named(&self, name: &[u8]) -> Result<Arc<Prepared>, Fault> {
-        self.statements.get(name).cloned().ok_or_else(|| {
-            let message = if name.is_empty() {
-                "unnamed prepared statement does not exist".to_owned()
-            } else {
-                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
-            };
-            Report::with(catalogue::UNKNOWN_STATEMENT, message).into()
-        })
+        self.statements.get(name).cloned().ok_or_else(|| prepared::unknown(name).into())
     }
 
     pub(super) async fn on_describe(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
@@ -186,9 +179,7 @@ impl Session {
             return self.describe_portal(describe.name, snapshot).await;
         }
         let prepared = self.statement_named(describe.name)?;
-        if self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending != *describe.name) {
-            self.send_pending().await?;
-        }
+        self.send_pending_before(describe.name).await?;
         let fields = self.fields_if_own(&prepared);
         let silent = prepared.verb.as_ref().is_some_and(is_silent);
         if fields.is_some() || silent {
@@ -232,10 +223,9 @@ pub(super) fn is_silent(verb: &Verb) -> bool {
 }
 
 /// A statement in another encoding than UTF-8.
-fn foreign(text: &str, parse: &Parse<'_>, schema: Option<u64>) -> Result<Arc<Prepared>, Fault> {
-    let mut lexed = Lexed::default();
-    lex(text.as_bytes(), &mut lexed);
-    let prepared = Prepared::new(text, parse.types.iter().collect(), lexed, schema).foreign(parse.sql);
+fn foreign(text: &str, parse: &Parse<'_>) -> Result<Arc<Prepared>, Fault> {
+    let named = !parse.name.is_empty();
+    let prepared = Prepared::unshared(text, parse.types.iter().collect(), named).foreign(parse.sql);
     if prepared.verb.is_some() {
         return Err(Report::new(catalogue::UNSUPPORTED)
             .detail("a statement about the session in another encoding than UTF8")
