@@ -35,6 +35,9 @@ mod login;
 /// Most bytes of one message before the first ReadyForQuery.
 const MAX_MESSAGE: usize = 1 << 20;
 
+/// Most notices of a beginning connection that are kept, and the longest, in bytes.
+const MOST_NOTICES: (usize, usize) = (8, 8192);
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
@@ -103,6 +106,8 @@ pub struct Backend {
     pub pid: i32,
     /// What a cancel request needs besides; empty when it told none.
     pub secret: Vec<u8>,
+    /// Notices that came while it began, such as a warning about a collation; the first few.
+    pub notices: Vec<Fields>,
 }
 
 /// Why there is no connection.
@@ -176,6 +181,7 @@ pub async fn connect(target: &Target, login: &Login) -> Result<Backend, BackendE
             parameters: Vec::new(),
             pid: 0,
             secret: Vec::new(),
+            notices: Vec::new(),
         };
         backend.start(login).await?;
         login::authenticate(&mut backend, login).await?;
@@ -262,12 +268,15 @@ impl Backend {
         Ok(())
     }
 
-    /// The next message that is not a notice; the server's error ends it.
+    /// The next message that is not a notice, which is kept; the server's error ends it.
     async fn receive(&mut self) -> Result<(u8, BytesMut), BackendError> {
         loop {
             let (kind, body) = read_frame(&mut self.stream, &mut self.buffer, MAX_MESSAGE).await?;
             match kind {
                 server::ERROR_RESPONSE => return Err(BackendError::Server(Fields::parse(&body)?)),
+                server::NOTICE_RESPONSE if self.notices.len() < MOST_NOTICES.0 && body.len() <= MOST_NOTICES.1 => {
+                    self.notices.push(Fields::parse(&body)?);
+                }
                 server::NOTICE_RESPONSE | server::NEGOTIATE_PROTOCOL_VERSION => (),
                 _ => return Ok((kind, body)),
             }

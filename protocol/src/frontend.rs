@@ -32,6 +32,9 @@ pub use authenticate::{AuthError, Method, authenticate};
 /// The newest minor version of protocol 3 that is spoken here.
 pub const NEWEST_MINOR: u16 = 2;
 
+/// Most bytes of a role's or a database's name: PostgreSQL cuts what is longer.
+const LONGEST_NAME: usize = 63;
+
 /// How clients are greeted.
 #[derive(Debug, Clone)]
 pub struct GreetOptions {
@@ -291,13 +294,16 @@ impl Greeter<'_> {
         if major != 3 {
             return Err(GreetError::Version { major, minor });
         }
-        let (options, parameters): (Vec<_>, Vec<_>) =
+        let (options, mut parameters): (Vec<_>, Vec<_>) =
             startup::parameters(rest)?.into_iter().partition(|(name, _)| name.starts_with("_pq_."));
         if parameters.iter().rev().find(|(name, _)| name == "user").is_none_or(|(_, user)| user.is_empty()) {
             return Err(GreetError::NoUser);
         }
         if self.options.tls_required && self.tls.is_none() && matches!(self.stream.peer(), Peer::Tcp(_)) {
             return Err(GreetError::TlsRequired);
+        }
+        for (_, value) in parameters.iter_mut().filter(|(name, _)| name == "user" || name == "database") {
+            value.truncate(value.floor_char_boundary(LONGEST_NAME));
         }
         // There never was a 3.1.
         let minor = if minor >= NEWEST_MINOR { NEWEST_MINOR } else { 0 };

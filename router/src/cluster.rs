@@ -1,11 +1,15 @@
 //! Cluster: what a session, an admin command or a probe may reach: each database with its immutable snapshot, and the
 //! pools. Built once by `serve`, handed on as an argument.
 
+mod askers;
+
+pub use askers::{Asker, Askers};
+
 use crate::{
     metrics,
     notify::Hubs,
     plan::build::Rules,
-    pool::{Expected, Pool, PoolKey, PoolLimits, Pools, conn::CancelHandle},
+    pool::{Expected, Pool, PoolKey, PoolLimits, Pools, Proved, conn::CancelHandle},
     registry,
     topology::{health::Health, schema::Schema},
 };
@@ -159,6 +163,10 @@ pub struct User {
     pub server_user: Arc<str>,
     /// Credentials towards servers.
     pub credentials: Credentials,
+    /// Number of the log-in that proved them: a later one has the higher number.
+    pub log_in: u64,
+    /// What the server's catalogs said of the role then, as one number; None: they were not asked.
+    pub role: Option<i64>,
     /// May run every admin command.
     pub admin: bool,
     /// May run SHOW.
@@ -178,6 +186,8 @@ pub struct Cluster {
     making: Mutex<()>,
     /// Backends.
     pub pools: Pools,
+    /// pgring's own connections to the servers that know users.
+    pub askers: Arc<Askers>,
     /// Clients.
     pub clients: registry::Clients<Arc<CancelHandle>>,
     /// No new client is let in, and idle ones are sent away.
@@ -246,6 +256,7 @@ impl Cluster {
             databases: ArcSwap::default(),
             making: Mutex::default(),
             pools: Pools::new(workers),
+            askers: Arc::default(),
             clients: registry::Clients::default(),
             draining: AtomicBool::new(false),
             stop: watch::Sender::new(None),
@@ -321,6 +332,7 @@ impl Cluster {
             max_lifetime: settings.pool.max_lifetime.limit(),
             statements: settings.pool.prepared_statements as usize,
         };
-        self.pools.pool(key, &place.target, &login, place.expected.clone(), limits)
+        let proved = Proved { login, at: user.log_in, role: user.role };
+        self.pools.pool(key, &place.target, &proved, place.expected.clone(), limits)
     }
 }

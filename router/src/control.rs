@@ -181,9 +181,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Secured<S> {
 }
 
 impl ControlError {
-    /// Whether the server has no database of that name.
-    pub fn is_unknown_database(&self) -> bool {
+    /// Whether the server took too long.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether the server lets nobody, or not us, into a database of that name: there is none, it is closed or full.
+    pub fn is_of_database(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        const REASONS: [SqlState; 4] = [
+            SqlState::UNDEFINED_DATABASE,
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::TOO_MANY_CONNECTIONS,
+        ];
         let Self::Server(error) = self else { return false };
-        error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_DATABASE)
+        error.code().is_some_and(|code| REASONS.contains(code))
     }
 }

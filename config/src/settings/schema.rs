@@ -172,7 +172,7 @@ sections! {
     Auth {
         /// Methods for everybody where there are no rules: `scram-sha-256`, `md5`, `cert`, `trust` (loopback only).
         methods: Vec<AuthMethod> = "[\"scram-sha-256\"]",
-        /// Looks up users that are not listed: `$1` is the name, the answer is name and password. Asked on the database's first shard with a pinned `search_path`; for `*` on that server's database of the name asked for, else `postgres`.
+        /// Looks up users that are not listed, or listed without a password: `$1` is the name, the answer is name and password; a third column of type `timestamptz` is the password's end, besides VALID UNTIL of the role. Asked at each log-in, on the database's first shard with a pinned `search_path`; for `*` on that server's database of the name asked for, else `postgres`.
         query: Option<String> = none,
         /// First match wins, as in pg_hba.conf; after the last one that does not match: 28000.
         rules: Vec<AuthRule> = "[]",

@@ -53,6 +53,12 @@ pub enum AuthError {
         /// What came.
         kind: u8,
     },
+    /// A password that its message does not hold alone (SQLSTATE 08P01).
+    #[error("invalid password packet size")]
+    PacketSize,
+    /// No password at all (SQLSTATE 28P01).
+    #[error("empty password returned by client")]
+    EmptyPassword,
     /// A body that breaks the protocol (SQLSTATE 08P01).
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -68,6 +74,7 @@ impl AuthError {
         match self {
             Self::Io(_) | Self::Closed => None,
             Self::Sasl(error) => Some(error.sqlstate()),
+            Self::EmptyPassword => Some(crate::sqlstate::INVALID_PASSWORD),
             _ => Some(crate::sqlstate::PROTOCOL_VIOLATION),
         }
     }
@@ -103,16 +110,15 @@ async fn password(
     secret: &StoredSecret,
 ) -> Result<Option<Credentials>, AuthError> {
     let answer = ask(stream, buffer, "password", build::authentication_cleartext_password).await?;
-    let mut reader = Reader::new(&answer);
-    let given = reader.text()?;
-    reader.end()?;
+    // What no text is, nobody has as a password.
+    let Ok(given) = std::str::from_utf8(password_of(&answer)?) else { return Ok(None) };
     let is_right = match secret {
         StoredSecret::Plain(stored) => stored.expose().as_bytes().ct_eq(given.as_bytes()).into(),
         StoredSecret::Md5(stored) => md5::md5_hash(given, user).as_bytes().ct_eq(stored.as_bytes()).into(),
         StoredSecret::Scram(verifier) => verifier.matches(given),
         StoredSecret::Unknown => ScramVerifier::mock(user).matches(given),
     };
-    Ok((is_right && !given.is_empty()).then(|| Credentials::Password(given.to_owned())))
+    Ok(is_right.then(|| Credentials::Password(given.to_owned())))
 }
 
 async fn challenge(
@@ -123,9 +129,7 @@ async fn challenge(
 ) -> Result<Option<Credentials>, AuthError> {
     let salt: [u8; 4] = rand::random();
     let answer = ask(stream, buffer, "password", |out| build::authentication_md5_password(out, salt)).await?;
-    let mut reader = Reader::new(&answer);
-    let response = reader.cstr()?;
-    reader.end()?;
+    let response = password_of(&answer)?;
     let (stored, credentials) = match secret {
         StoredSecret::Plain(plain) => {
             (md5::md5_hash(plain.expose(), user), Some(Credentials::Password(plain.expose().to_owned())))
@@ -134,6 +138,15 @@ async fn challenge(
         StoredSecret::Scram(_) | StoredSecret::Unknown => (md5::md5_hash("", user), None),
     };
     Ok(credentials.filter(|_| md5::md5_matches(&stored, salt, response)))
+}
+
+/// The password or hash that a PasswordMessage holds.
+fn password_of(body: &[u8]) -> Result<&[u8], AuthError> {
+    match body.split_last() {
+        Some((0, [])) => Err(AuthError::EmptyPassword),
+        Some((0, password)) if !password.contains(&0) => Ok(password),
+        _ => Err(AuthError::PacketSize),
+    }
 }
 
 async fn scram(

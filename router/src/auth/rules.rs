@@ -24,8 +24,8 @@ impl Applicant<'_> {
     }
 }
 
-/// How a client has to prove who it is, the preferred way first; empty: it may not enter. Of several, md5 is for
-/// users of whom nothing but an md5 hash is known.
+/// How a client has to prove who it is, the preferred way first; empty: it may not enter, and with `Reject` in front, a
+/// rule says so. Of several, md5 is for users of whom nothing but an md5 hash is known.
 pub fn methods(auth: &Auth, applicant: &Applicant<'_>) -> Vec<AuthMethod> {
     let method = auth.rules.iter().find(|rule| {
         rule.user.matches(applicant.user)
@@ -34,7 +34,6 @@ pub fn methods(auth: &Auth, applicant: &Applicant<'_>) -> Vec<AuthMethod> {
     });
     let usable = |method: &AuthMethod| match method {
         AuthMethod::Trust => applicant.is_local(),
-        AuthMethod::Reject => false,
         _ => true,
     };
     match method {
@@ -67,7 +66,7 @@ fn preference(method: AuthMethod) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use AuthMethod::{Cert, Md5, Password, ScramSha256, Trust};
+    use AuthMethod::{Cert, Md5, Password, Reject, ScramSha256, Trust};
     use pgring_config::settings::Settings;
 
     fn auth(toml: &str) -> Auth {
@@ -107,8 +106,8 @@ mod tests {
             "#,
         );
         for (user, database, address, expected) in [
-            ("mallory", "app", Some("127.0.0.1"), vec![]),
-            ("mallory", "app", None, vec![]),
+            ("mallory", "app", Some("127.0.0.1"), vec![Reject]),
+            ("mallory", "app", None, vec![Reject]),
             ("ann", "app", Some("10.1.2.3"), vec![Md5]),
             ("ann", "shop", Some("::ffff:10.1.2.3"), vec![Md5]),
             ("ann", "other", Some("10.1.2.3"), vec![]),

@@ -77,18 +77,26 @@ async fn start(door: &Arc<Door>, worker: usize, mut startup: Startup, settings: 
     match admitted {
         Ok((seat, user)) => seat_at_desk(door, worker, startup, seat, Arc::new(user)).await,
         Err(Refusal::Gone(error)) => tracing::debug!(%error, "a client left before it was in"),
-        Err(Refusal::Told(report)) => {
-            tracing::info!(
-                user = startup.user(),
-                database = startup.database(),
-                from = address(&startup.stream),
-                code = report.code(),
-                "refused: {}",
-                report.message
-            );
-            refuse(startup.stream, BytesMut::new(), &report).await;
+        Err(Refusal::Told(report)) => turn_away(startup, BytesMut::new(), &report).await,
+        Err(Refusal::Proved(report)) => {
+            let mut out = BytesMut::new();
+            build::authentication_ok(&mut out);
+            turn_away(startup, out, &report).await;
         }
     }
+}
+
+/// Notes who is not let in, and tells it.
+async fn turn_away(startup: Startup, out: BytesMut, report: &Report) {
+    tracing::info!(
+        user = startup.user(),
+        database = startup.database(),
+        from = address(&startup.stream),
+        code = report.code(),
+        "refused: {}",
+        report.message
+    );
+    refuse(startup.stream, out, report).await;
 }
 
 /// Whether a client may enter: room, state of the router, and who it is.
@@ -111,7 +119,7 @@ async fn admit(door: &Door, startup: &mut Startup, settings: &Settings) -> Resul
     let most = settings.user(&user.name).and_then(|listed| listed.max_clients).map(|most| most as usize);
     if !seat.assign(&user.name, most) {
         let message = format!("too many connections for role \"{}\"", user.name);
-        return Err(Report::with(catalogue::TOO_MANY_CLIENTS, message).into());
+        return Err(Refusal::proved(Report::with(catalogue::TOO_MANY_CLIENTS, message)));
     }
     Ok((seat, user))
 }
@@ -141,7 +149,7 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
     build::authentication_ok(&mut out);
     let database = match find(cluster, &name) {
         Ok(database) => database,
-        Err(report) => return refuse(startup.stream, out, &report.fatal()).await,
+        Err(report) => return turn_away(startup, out, &report.fatal()).await,
     };
     let key = secret(startup.minor);
     let me = cluster.clients.enter(Arrival {

@@ -137,6 +137,8 @@ pub struct Conn {
     pub search_path: Arc<str>,
     /// Slots for prepared transactions on this server.
     pub max_prepared_transactions: u32,
+    /// Notices of the server when the connection began: for each client who begins on it.
+    pub greeting: Box<[Fields]>,
     /// Notices of the last housekeeping.
     notices: Vec<Fields>,
     /// The session that was the last to use sequences here.
@@ -173,6 +175,7 @@ impl Conn {
             }),
             search_path: "\"$user\", public".into(),
             max_prepared_transactions: 0,
+            greeting: backend.notices.into(),
             notices: Vec::new(),
             sequences_of: 0,
             badge: Arc::new(Badge::new(backend.pid)),

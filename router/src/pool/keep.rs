@@ -3,6 +3,7 @@
 
 use super::{Idle, Pool, PoolKey, Pools, Worker, conn::Conn};
 use crate::registry;
+use pgring_protocol::backend::Login;
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
@@ -94,8 +95,20 @@ impl Pools {
 
     /// Closes every idle connection to this database of its server: the database is to be dropped or renamed.
     pub fn leave(&self, database: &str) {
+        self.leave_where(|login| login.database == database);
+    }
+
+    /// Closes every idle connection of this role of a server: another role is to get its name.
+    pub fn leave_role(&self, role: &str) {
+        self.leave_where(|login| login.user == role);
+    }
+
+    fn leave_where(&self, is_meant: impl Fn(&Login) -> bool) {
         let mut pools = self.all();
-        pools.retain(|pool| pool.server_database() == database);
+        pools.retain(|pool| is_meant(&pool.proved().login));
+        if pools.is_empty() {
+            return;
+        }
         pools.iter().for_each(|pool| pool.close_all_idle());
         // A client has its answer before its backend is back: the server waits for some seconds for such ones to go.
         tokio::spawn(async move {

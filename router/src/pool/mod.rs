@@ -8,9 +8,11 @@ mod backends;
 pub mod conn;
 mod keep;
 pub mod profile;
+mod proved;
 pub mod statements;
 
 pub use backends::{Backend, BackendState};
+pub use proved::Proved;
 
 use crate::{metrics, registry};
 use arc_swap::ArcSwap;
@@ -21,7 +23,7 @@ use pgring_config::{
     error::IdentityError,
     ids::{Epoch, ServerName, ShardName},
 };
-use pgring_protocol::backend::{self, BackendError, Login, Target};
+use pgring_protocol::backend::{self, BackendError, Target};
 use std::{
     collections::HashMap,
     sync::{
@@ -132,7 +134,7 @@ pub struct Pool {
     /// What it is for.
     pub key: PoolKey,
     target: Arc<Target>,
-    login: RwLock<Arc<Login>>,
+    proved: RwLock<Proved>,
     expected: Option<Expected>,
     size: usize,
     limits: ArcSwap<PoolLimits>,
@@ -288,14 +290,13 @@ impl Pool {
         self.total.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Name of its database on the server.
-    fn server_database(&self) -> String {
-        self.login.read().unwrap_or_else(PoisonError::into_inner).database.clone()
+    fn proved(&self) -> std::sync::RwLockReadGuard<'_, Proved> {
+        self.proved.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn dial(&self) -> Result<Conn, PoolError> {
         let server = || self.key.server.clone();
-        let login = self.login.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let login = self.proved().login.clone();
         let backend = backend::connect(&self.target, &login)
             .await
             .map_err(|source| PoolError::Connect { server: server(), source })?;
@@ -463,32 +464,33 @@ impl Pools {
         self.workers
     }
 
-    /// The pool of `key`, made if it is not there or if the server's address has changed.
+    /// The pool of `key`, made if it is not there or if the server's address or the role has changed.
     pub fn pool(
         &self,
         key: PoolKey,
         target: &Arc<Target>,
-        login: &Arc<Login>,
+        proved: &Proved,
         expected: Option<Expected>,
         limits: PoolLimits,
     ) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(&key)
             && Arc::ptr_eq(&pool.target, target)
             && pool.size == limits.size
+            && !pool.proved().is_outdated_by(proved)
         {
             if **pool.limits.load() != limits {
                 pool.limits.store(Arc::new(limits));
             }
-            let known = pool.login.read().unwrap_or_else(PoisonError::into_inner).clone();
-            if known.credentials != login.credentials {
-                *pool.login.write().unwrap_or_else(PoisonError::into_inner) = login.clone();
+            let later = pool.proved().gives_way_to(proved);
+            if later {
+                *pool.proved.write().unwrap_or_else(PoisonError::into_inner) = proved.clone();
             }
             return pool.clone();
         }
         let pool = Arc::new(Pool {
             key: key.clone(),
             target: target.clone(),
-            login: RwLock::new(login.clone()),
+            proved: RwLock::new(proved.clone()),
             expected,
             permits: Arc::new(Semaphore::new(limits.size)),
             size: limits.size,
@@ -505,6 +507,7 @@ impl Pools {
         if let Some(made) = pools.get(&key)
             && Arc::ptr_eq(&made.target, target)
             && made.size == pool.size
+            && !made.proved().is_outdated_by(proved)
         {
             // Another session was first; its pool is in use already.
             return made.clone();

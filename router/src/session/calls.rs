@@ -410,6 +410,7 @@ impl Session {
         if ddl.default_shard_only {
             self.leave_databases(&text).await;
         }
+        self.leave_roles(&text);
         let elsewhere = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, &ddl.elsewhere)).into_owned();
         let own = self.txn.is_none();
         if ddl.outside_transaction {

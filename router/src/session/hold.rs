@@ -139,6 +139,10 @@ impl Session {
             match self.client.beside(true, pool.checkout(self.worker)).await? {
                 // Another has taken its place.
                 Err(PoolError::Closed(_)) if tries < TRIES => self.pools.by_shard.clear(),
+                Err(PoolError::Connect { source: BackendError::Server(fields), .. }) if !self.greeted => {
+                    build::error(&mut self.client.out, &fatal(fields));
+                    return Err(Fault::Told);
+                }
                 checkout => break checkout.map_err(|error| unavailable(&error))?,
             }
         };
@@ -206,6 +210,9 @@ impl Session {
                 return Err(Undressed::Told);
             }
             Err(error) => return Err(Undressed::Lost(error)),
+        }
+        if !self.greeted {
+            conn.greeting.iter().for_each(|notice| build::notice(&mut self.client.out, notice));
         }
         self.settings.tell(conn, &mut self.client.out);
         Ok(())
@@ -379,10 +386,27 @@ pub(super) fn unavailable(error: &PoolError) -> Fault {
     Fault::Report(Box::new(Report::new(entry).detail(error.to_string())))
 }
 
+/// A refusal to log in there for a client that logs in itself: the server's own words. One that gave no SQLSTATE gets
+/// that of a refused connection, without which some clients do not take it for an error.
+fn fatal(mut fields: Fields) -> Fields {
+    fields.set(b'S', "FATAL");
+    fields.set(b'V', "FATAL");
+    if fields.code().is_empty() {
+        fields.set(b'C', NO_CODE);
+    }
+    fields
+}
+
+/// SQLSTATE of an error for which a server gave none.
+const NO_CODE: &str = "08006";
+
 /// A refusal to log in there, as the server put it.
 fn of_server(fields: &Fields) -> Report {
-    let code = fields.get(b'C').unwrap_or("08006");
-    Report::with(catalogue::SHARD_UNAVAILABLE, fields.get(b'M').unwrap_or("the server refused the connection"))
-        .sqlstate(code)
-        .detail("said by the server when pgring logged in there")
+    let code = Some(fields.code()).filter(|code| !code.is_empty()).unwrap_or(NO_CODE);
+    let detail = fields.detail().unwrap_or("said by the server when pgring logged in there");
+    let report = Report::with(catalogue::SHARD_UNAVAILABLE, fields.message()).sqlstate(code).detail(detail);
+    match fields.hint() {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
 }

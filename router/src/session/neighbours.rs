@@ -48,14 +48,33 @@ impl Session {
     pub(super) async fn leave_databases(&mut self, text: &str) {
         for name in databases_in(text) {
             self.cluster.pools.leave(&name);
+            self.cluster.askers.leave(&name);
             for database in self.cluster.databases() {
                 let there = database.snapshot().places.iter().any(|place| *place.database == *name);
                 if there {
+                    self.cluster.askers.leave(&database.name);
                     database.schema_reader.lock().await.take();
                 }
             }
         }
     }
+}
+
+impl Session {
+    /// Lets go of idle backends of a dropped role whose name a new one gets: they know only what is no more.
+    pub(super) fn leave_roles(&self, text: &str) {
+        if let Some(name) = role_in(text) {
+            self.cluster.pools.leave_role(&name);
+        }
+    }
+}
+
+/// The role of CREATE ROLE, USER or GROUP.
+fn role_in(text: &str) -> Option<String> {
+    let mut words = Words::new(text);
+    words.words(&["create"]).then_some(())?;
+    words.one_of(&["role", "user", "group"])?;
+    words.name()
 }
 
 /// The databases of DROP DATABASE, ALTER DATABASE and CREATE DATABASE … TEMPLATE.
@@ -80,7 +99,20 @@ fn databases_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::databases_in;
+    use super::{databases_in, role_in};
+
+    #[test]
+    fn roles_that_get_a_name_anew() {
+        for (text, expected) in [
+            ("CREATE ROLE \"A b\" LOGIN", Some("A b")),
+            ("create user Ann", Some("ann")),
+            ("CREATE USER MAPPING FOR ann SERVER s", Some("mapping")),
+            ("DROP ROLE ann", None),
+            ("CREATE TABLE role (id int)", None),
+        ] {
+            assert_eq!(role_in(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn databases_that_must_be_left() {

@@ -12,6 +12,8 @@ async fn connect(cluster: &Arc<Cluster>, admin: bool) -> (tokio_postgres::Client
         name: "ann".into(),
         server_user: "ann".into(),
         credentials: Credentials::None,
+        log_in: 0,
+        role: None,
         admin,
         stats: !admin,
         pool_size: None,

@@ -87,6 +87,8 @@ fn caller(admin: bool, stats: bool) -> Caller {
         name: "ann".into(),
         server_user: "ann".into(),
         credentials: Credentials::None,
+        log_in: 0,
+        role: None,
         admin,
         stats,
         pool_size: None,
