@@ -492,7 +492,11 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
         }
         let data = relay.client.inbuf.split_to(sent);
         let Relay { client, conn, .. } = relay;
+        let unread = client.inbuf.len();
         client.beside(true, send(conn, &data, began)).await??;
+        // What both sides have said meanwhile is looked at before either is waited for.
+        let read_ahead = client.inbuf.len() > unread;
+        refused |= !extended && has_error(&conn.buf);
         if relay.conn.buf.len() > NOTICES && !has_error(&relay.conn.buf) {
             let (passed, to) = relay.scan()?;
             relay.client.pass(&relay.conn.buf[passed..to]).await?;
@@ -507,6 +511,9 @@ async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
                 send(relay.conn, &flush, began).await?;
             }
             return Ok(());
+        }
+        if read_ahead {
+            continue;
         }
         let Relay { client, conn, .. } = relay;
         tokio::select! {
