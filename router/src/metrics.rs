@@ -62,6 +62,8 @@ pub enum RouteKind {
     Subset,
     /// Every shard of a group.
     Scatter,
+    /// Rows of several shards, brought together on one server.
+    Gather,
     /// Every shard of the database.
     Broadcast,
     /// A server that no key chose.

@@ -80,6 +80,7 @@ catalogue! {
     INVALID_KEY = 4015 "22P02" "the value is no key of this table";
     UNKNOWN_COLUMN = 4016 "42703" "column does not exist";
     PARAMETER_VALUE = 4017 "22023" "invalid parameter value";
+    GATHER_LIMIT = 4018 "54000" "the statement needs more rows of other shards than max_gather allows";
     // 5xxx: admin commands
     ADMIN_SYNTAX = 5001 "42601" "syntax error in an admin command";
     ADMIN_IN_TRANSACTION = 5002 "25001" "this command cannot run inside a transaction block";

@@ -3,7 +3,7 @@
 use super::splice;
 use crate::{
     error::Report,
-    plan::{Many, Plan, PlanKind},
+    plan::{Gather, GatherSource, Many, Plan, PlanKind},
     route::{self, Route, bind::Values},
 };
 use pgring_config::{ids::ShardIndex, topology::Topology};
@@ -34,6 +34,22 @@ pub fn session_step(text: &str) -> ExplainStep {
     step("local", String::new(), text, "a statement about the session or its transaction")
 }
 
+fn gathered(gather: &Gather, values: &Values<'_>, topology: &Topology, text: &str) -> ExplainStep {
+    let mut all: Vec<ShardIndex> = gather
+        .inputs
+        .iter()
+        .flat_map(|input| match &input.source {
+            GatherSource::Sharded { group, recipe } => route::shards(*group, recipe, values, topology),
+            GatherSource::Default | GatherSource::Anywhere => vec![],
+        })
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    let home = names(topology, &[topology.default_shard]);
+    let why = format!("what is needed of the shards' rows is copied to {home}, which answers");
+    step("gather", names(topology, &all), text, why)
+}
+
 /// The steps of a planned statement.
 ///
 /// # Errors
@@ -54,6 +70,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
             step("broadcast", names(topology, &all), &text, "the schema is the same on every shard")
         }
+        PlanKind::Gather(gather) => gathered(gather, values, topology, &text),
         PlanKind::Copy(copy) => reject(&copy.refusal),
         PlanKind::ExplainRoute { .. } | PlanKind::Builtin(_) => {
             step("local", String::new(), &text, "answered by pgring")
@@ -61,10 +78,14 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
         PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => reject(refusal),
         PlanKind::Sharded(sharded) => match route::resolve(sharded, values, topology)? {
             Route::One(shard) => step("single", names(topology, &[shard]), &text, "the shard key leads to one shard"),
-            Route::Apart => step("reject", String::new(), &text, "the shard keys lead to different shards"),
+            Route::Apart => match &sharded.many {
+                Many::Gather(gather) => gathered(gather, values, topology, &text),
+                _ => step("reject", String::new(), &text, "the shard keys lead to different shards"),
+            },
             Route::Many(shards) => match &sharded.many {
                 Many::Refuse(refusal) => reject(refusal),
-                Many::Merge { splices, merge } => {
+                Many::Gather(gather) => gathered(gather, values, topology, &text),
+                Many::Merge { splices, merge, .. } => {
                     let all = topology.all_owners(sharded.group).len();
                     let kind = if shards.len() == all { "scatter" } else { "subset" };
                     let sql = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, splices)).into_owned();

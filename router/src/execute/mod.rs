@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod frontend;
+pub mod gather;
 pub mod relay;
 pub mod scatter;
 pub mod splice;

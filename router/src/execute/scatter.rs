@@ -186,7 +186,7 @@ async fn row(client: &mut Frontend, conn: &mut Conn) -> Result<Option<Bytes>, Sc
 }
 
 /// What may come between: notices go to the client, an error is the statement's.
-fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> Result<(), ScatterError> {
+pub(super) fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> Result<(), ScatterError> {
     match kind {
         b'E' => {
             let mut fields = Fields::parse(body).map_err(broken)?;

@@ -34,6 +34,8 @@ pub(crate) struct Instance {
     pub(crate) top: bool,
     /// It is the target of an INSERT: its rows are found by what is inserted.
     pub(crate) inserted: bool,
+    /// The name it goes by; None: its columns go by other names too.
+    pub(crate) alias: Option<String>,
 }
 
 /// A source of columns in a FROM.
@@ -93,6 +95,19 @@ pub(crate) enum InsertRows {
     Volatile,
 }
 
+/// A condition in a WHERE that looks at the columns of one instance only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Push {
+    /// The instance.
+    pub(crate) instance: usize,
+    /// First byte of the SELECT.
+    pub(crate) select_at: usize,
+    /// Which of the WHERE's conditions.
+    pub(crate) nth: usize,
+    /// How many conditions the WHERE has.
+    pub(crate) of: usize,
+}
+
 /// A call, where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Called<'a> {
@@ -139,6 +154,20 @@ pub(crate) struct Analysis<'a> {
     pub(crate) unsplittable: Option<String>,
     /// The statement has sub-selects, CTEs or set operations over sharded tables outside expressions.
     pub(crate) nested_sources: bool,
+    /// Local and reference relations by their names.
+    pub(crate) others: Vec<(TableName, bool)>,
+    /// Conditions that the rows of one instance must meet.
+    pub(crate) pushes: Vec<Push>,
+    /// ONLY or TABLESAMPLE.
+    pub(crate) special: bool,
+    /// A system column, or a cast to an object's name.
+    pub(crate) looks_at_storage: bool,
+    /// Whole rows as values.
+    pub(crate) rows: usize,
+    /// Of those, how many are arguments of a call.
+    pub(crate) rows_in_calls: usize,
+    /// NATURAL joins, or a table whose columns go by other names.
+    pub(crate) by_place: bool,
     ctes: Vec<(String, bool)>,
 }
 
@@ -270,6 +299,7 @@ impl<'a> Analysis<'a> {
         self.conditions(input, matches, &scope);
         if let Some(filter) = &block.filter {
             self.condition(input, filter, &own, &scope);
+            self.push(input, filter, block.at, &scope);
             self.expr(input, filter, &scope);
         }
         for item in &block.items {
@@ -350,6 +380,7 @@ impl<'a> Analysis<'a> {
                     _ => vec![],
                 };
                 let natural = *matching == Match::Natural;
+                self.by_place |= natural;
                 let tree = Tree::Join { left: Box::new(left), right: Box::new(right), kind: *kind, using, natural };
                 matches.push((matching, *kind, tree.clone(), restricted));
                 (tree, instances)
@@ -376,13 +407,17 @@ impl<'a> Analysis<'a> {
         };
         let columns = table.as_ref().and_then(|table| columns(input, table));
         let mut instances = vec![];
+        self.special |= special;
+        self.by_place |= !alias.columns.is_empty();
         if let Meaning::Sharded(table, sharded) = &meaning {
             if special {
                 self.unsplittable = Some("ONLY or TABLESAMPLE".into());
             }
             instances.push(self.instances.len());
             let (table, sharded) = (table.clone(), sharded.clone());
-            self.instances.push(Instance { table, sharded, nullable, top: scope.top, inserted: false });
+            let shown = alias.name.as_ref().unwrap_or(&name.name);
+            let alias = alias.columns.is_empty().then(|| shown.clone());
+            self.instances.push(Instance { table, sharded, nullable, top: scope.top, inserted: false, alias });
         }
         self.note(meaning);
         let leaf = scope.leaf(table.clone(), &named(alias, name), columns);
@@ -399,9 +434,15 @@ impl<'a> Analysis<'a> {
         match meaning {
             Meaning::Temporary => self.temporary = true,
             Meaning::Sharded(..) => {}
-            Meaning::Reference(_) => self.reference = true,
+            Meaning::Reference(table) => {
+                self.reference = true;
+                self.others.push((table, true));
+            }
             Meaning::ShardedView(view) => self.sharded_view = Some(view),
-            Meaning::Local(_) => self.local = true,
+            Meaning::Local(table) => {
+                self.local = true;
+                self.others.push((table, false));
+            }
             Meaning::System => self.system = true,
         }
     }
@@ -484,13 +525,56 @@ impl<'a> Analysis<'a> {
         }
     }
 
+    /// Notes the conditions of a WHERE that one instance can judge by itself.
+    fn push(&mut self, input: &Input<'_>, filter: &Expr, select_at: usize, scope: &Scope<'_>) {
+        let all = match filter {
+            Expr::And(all) => all.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for (nth, condition) in all.iter().enumerate() {
+            if let Some(instance) = self.judge(input, condition, scope) {
+                self.pushes.push(Push { instance, select_at, nth, of: all.len() });
+            }
+        }
+    }
+
+    /// The only instance whose columns this condition looks at, if its value depends on nothing else.
+    fn judge(&self, input: &Input<'_>, condition: &Expr, scope: &Scope<'_>) -> Option<usize> {
+        let mut found = None;
+        let mut fits = true;
+        condition.walk(&mut |part| match part {
+            Expr::Column { qualifier, name } => {
+                let own = scope.own(qualifier, name).and_then(|source| source.instance);
+                fits &= own.is_some() && *found.get_or_insert(own) == own;
+            }
+            Expr::Call(call) => {
+                use super::read::{Class, class};
+                fits &= class(input, &call.name) == Class::Builtin(crate::sql::volatility::Builtin::Pure);
+                fits &= call.over.is_none() && call.filter.is_none();
+            }
+            Expr::Query(_) | Expr::Default => fits = false,
+            Expr::Cast(_, name) => fits &= !name.starts_with("reg"),
+            _ => {}
+        });
+        let instance = found.flatten().filter(|_| fits)?;
+        let known = &self.instances[instance];
+        (!known.nullable && known.alias.is_some()).then_some(instance)
+    }
+
     /// Notes the calls, columns and sub-selects of an expression.
     pub(crate) fn expr(&mut self, input: &Input<'_>, expr: &'a Expr, scope: &Scope<'_>) {
         match expr {
             Expr::Query(query) => self.query(input, query, scope, false, &mut |_, _| {}),
-            Expr::Call(call) => self.calls.push(Called { call, top: scope.top }),
+            Expr::Call(call) => {
+                let row = |argument: &&Expr| matches!(argument, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
+                self.rows_in_calls += call.arguments.iter().filter(row).count();
+                self.calls.push(Called { call, top: scope.top });
+            }
             Expr::Column { qualifier, name } => self.column(qualifier, name, scope),
-            Expr::Cast(_, name) if name.starts_with("reg") => self.unsplittable = Some(format!("a cast to {name}")),
+            Expr::Cast(_, name) if name.starts_with("reg") => {
+                self.looks_at_storage = true;
+                self.unsplittable = Some(format!("a cast to {name}"));
+            }
             _ => {}
         }
         for part in expr.parts() {
@@ -500,10 +584,12 @@ impl<'a> Analysis<'a> {
 
     fn column(&mut self, qualifier: &[String], name: &str, scope: &Scope<'_>) {
         const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
-        let whole_row = qualifier.is_empty() && scope.has_source(name);
+        let whole_row = scope.is_row(qualifier, name);
         let written =
             scope.sources.iter().flat_map(|source| source.columns.iter().flatten()).any(|column| column == name);
-        if (SYSTEM.contains(&name) || whole_row) && !written {
+        self.rows += usize::from(whole_row);
+        self.looks_at_storage |= SYSTEM.contains(&name) && !written;
+        if whole_row || (SYSTEM.contains(&name) && !written) {
             self.unsplittable = Some(if whole_row { "a whole row as a value".into() } else { format!("{name:?}") });
         }
     }
@@ -716,8 +802,23 @@ impl Scope<'_> {
         }
     }
 
-    fn has_source(&self, name: &str) -> bool {
-        self.sources.iter().any(|source| source.name == name && source.table.is_some())
+    /// The name of a table, here or further out, stands for its whole row.
+    fn is_row(&self, qualifier: &[String], name: &str) -> bool {
+        if !qualifier.is_empty() {
+            return false;
+        }
+        let column = |source: &Source| source.columns.iter().flatten().any(|column| column == name);
+        if self.sources.iter().any(column) {
+            return false;
+        }
+        let named = |source: &Source| source.name == name && source.table.is_some();
+        self.sources.iter().any(named) || self.parent.is_some_and(|parent| parent.is_row(qualifier, name))
+    }
+
+    /// The source, of these and none further out, that a column surely comes from.
+    fn own(&self, qualifier: &[String], name: &str) -> Option<&Source> {
+        let source = self.source(qualifier, name)?;
+        self.sources.iter().any(|own| std::ptr::eq(own, source)).then_some(source)
     }
 
     /// Names and sources of the columns that `*` or `t.*` stands for; None if not all are known.

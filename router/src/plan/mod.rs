@@ -6,6 +6,7 @@ pub mod build;
 pub mod cache;
 mod copy;
 pub mod ddl;
+mod gather;
 mod join;
 mod names;
 mod order;
@@ -141,6 +142,8 @@ pub enum PlanKind {
     Reference,
     /// Reaches a sharded group.
     Sharded(Sharded),
+    /// Reads tables that are never all on one shard: they are gathered.
+    Gather(Box<Gather>),
     /// Changes the schema: runs on every shard.
     Ddl(Ddl),
     /// COPY of a sharded or reference table; COPY of anything else is `Local`, `Catalog`….
@@ -185,7 +188,69 @@ pub enum Many {
         splices: Vec<Splice>,
         /// How the shards' rows become the answer.
         merge: Box<crate::merge::Merge>,
+        /// What to do where the rows' types turn out not to be merged exactly.
+        gather: Option<Box<Gather>>,
     },
+    /// Copy what it needs to one server, which answers it.
+    Gather(Box<Gather>),
+}
+
+/// A SELECT that one PostgreSQL finishes: the rows that it needs are copied there, into temporary tables that hide the
+/// tables of the same names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// What is copied.
+    pub inputs: Vec<GatherInput>,
+    /// Its value depends on when the transaction began.
+    pub timed: bool,
+    /// It calls a volatile function.
+    pub volatile: bool,
+}
+
+/// One table of a gather.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherInput {
+    /// The table.
+    pub table: TableName,
+    /// Where its rows are.
+    pub source: GatherSource,
+    /// The name that `filter` knows it by.
+    pub alias: Option<Box<str>>,
+    /// The columns that are looked at, in the table's order. None: it is read where it is.
+    pub columns: Vec<GatherColumn>,
+    /// Conditions that its rows must meet.
+    pub filter: Vec<Vec<Piece>>,
+    /// Columns of its primary key, where the statement may depend on there being one.
+    pub key: Vec<Box<str>>,
+    /// Changes to the client's text when it is copied.
+    pub splices: Vec<Splice>,
+}
+
+/// Where the rows of a gathered table are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatherSource {
+    /// On the shards of a group that the recipe leads to.
+    Sharded {
+        /// The group.
+        group: GroupIndex,
+        /// The way to the rows that can matter.
+        recipe: Recipe,
+    },
+    /// On the default shard.
+    Default,
+    /// On every shard alike.
+    Anywhere,
+}
+
+/// One column of a gathered table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherColumn {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its type, as SQL.
+    pub type_name: Box<str>,
+    /// It travels as text: the binary form would hold numbers that another server does not know.
+    pub as_text: bool,
 }
 
 /// A change of schema.

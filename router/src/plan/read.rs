@@ -2,9 +2,10 @@
 //! Never: a statement over several shards that is not proven exact.
 
 use super::{
-    Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
+    Gather, Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
     aggregate::{self, Scattered},
     build::Input,
+    gather,
     join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
@@ -52,10 +53,15 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         scattered = aggregate::scatter(input, analysis, scope, query, (&tokens.lexemes, first));
     });
     let reads_only = reads_only(input, &analysis);
+    let gathered = || gather::plan(input, &analysis, tokens, first).map(Box::new);
     let mut plan = match early(input, &analysis) {
         Some(refusal) => refuse(refusal),
         None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
-        None => sharded(input, &analysis, scattered, reads_only),
+        None => match (apart(&analysis), gathered()) {
+            (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
+            (Some(refusal), Err(_)) => refuse(refusal),
+            (None, gathered) => sharded(&analysis, scattered, gathered, reads_only),
+        },
     };
     plan.session = effect(input, &analysis, tokens, first);
     if !plan.session.sets.is_empty() && analysis.calls.iter().all(|called| sets_or_reads(input, called)) {
@@ -141,14 +147,15 @@ fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
     if analysis.instances.is_empty() {
         return None;
     }
-    groups(analysis).or_else(|| rows(analysis)).or_else(|| {
+    rows(analysis).or_else(|| {
         let name = called(input, analysis, &[Builtin::DefaultShard, Builtin::Pins])?;
         let what = format!("{name} together with a sharded table");
         Some(refusal(catalogue::UNSUPPORTED, what, "Call it in a statement of its own."))
     })
 }
 
-fn groups(analysis: &Analysis<'_>) -> Option<Refusal> {
+/// Why its tables can never be all on one shard, if so.
+fn apart(analysis: &Analysis<'_>) -> Option<Refusal> {
     let hint = "Reach them in statements of their own.";
     let group = analysis.instances.first()?.sharded.group;
     let other = [
@@ -251,23 +258,22 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
 }
 
 fn sharded(
-    input: &Input<'_>,
     analysis: &Analysis<'_>,
     scattered: Result<Scattered, Refusal>,
+    gathered: Result<Box<Gather>, Refusal>,
     reads_only: bool,
 ) -> Plan {
     let group = analysis.instances[0].sharded.group;
     let insert = !analysis.inserts.is_empty();
     let (recipe, many, fixed_slots) = match scattered {
         Ok(found) if !analysis.writes => {
-            let many = Many::Merge { splices: found.splices, merge: Box::new(found.merge) };
+            let many = Many::Merge { splices: found.splices, merge: Box::new(found.merge), gather: gathered.ok() };
             (analysis.recipe(found.anchor), many, found.fixed)
         }
         Ok(_) => (same(analysis), Many::Refuse(write_refusal()), vec![]),
         Err(_) if analysis.writes => (same(analysis), Many::Refuse(write_refusal()), vec![]),
-        Err(refusal) => (same(analysis), Many::Refuse(refusal), vec![]),
+        Err(refusal) => (same(analysis), gathered.map_or(Many::Refuse(refusal), Many::Gather), vec![]),
     };
-    let _ = input;
     let kind = PlanKind::Sharded(Sharded { group, recipe, insert, many });
     Plan { kind, reads_only, fixed_slots, session: SessionEffect::default() }
 }

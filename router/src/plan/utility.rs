@@ -110,6 +110,10 @@ fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
 
 /// The plan of an EXPLAIN from that of its statement: never merged, and without effect unless it is executed.
 fn explained(mut inner: Plan, analyze: bool) -> Plan {
+    if let PlanKind::Gather(_) = inner.kind {
+        let what = "EXPLAIN of a statement over several shards";
+        inner = refuse(refusal(catalogue::MANY_SHARDS, what, "Use EXPLAIN (ROUTE)."));
+    }
     if let PlanKind::Sharded(sharded) = &mut inner.kind {
         let what = "EXPLAIN of a statement over several shards";
         sharded.many = Many::Refuse(refusal(catalogue::MANY_SHARDS, what, "Use EXPLAIN (ROUTE)."));

@@ -46,19 +46,18 @@ pub fn resolve(plan: &Sharded, values: &Values<'_>, topology: &Topology) -> Resu
             None => Ok(Route::One(anywhere(plan.group, topology))),
         };
     }
-    let shards = Resolver { plan, values, topology }.shards(&plan.recipe)?;
-    let all = || topology.all_owners(plan.group);
-    let several = match shards {
-        Shards::None => return Ok(Route::One(anywhere(plan.group, topology))),
-        Shards::Apart => return Ok(Route::Apart),
-        Shards::All => all().to_vec(),
-        Shards::Some(shards) => shards.into_iter().collect(),
-    };
-    Ok(match several.as_slice() {
-        [] => Route::One(anywhere(plan.group, topology)),
-        [one] => Route::One(*one),
-        _ => Route::Many(several),
-    })
+    let resolver = Resolver { group: plan.group, insert: plan.insert, values, topology };
+    resolver.route(&plan.recipe)
+}
+
+/// The shards whose rows a recipe leads to, for reading; none when no row can match.
+pub fn shards(group: GroupIndex, recipe: &Recipe, values: &Values<'_>, topology: &Topology) -> Vec<ShardIndex> {
+    let resolver = Resolver { group, insert: false, values, topology };
+    match resolver.shards(recipe) {
+        Ok(Shards::None) => vec![],
+        Ok(Shards::Some(shards)) => shards.into_iter().collect(),
+        Ok(Shards::All | Shards::Apart) | Err(_) => topology.all_owners(group).to_vec(),
+    }
 }
 
 /// A shard for a statement that no row can match: its columns and errors are the same on each.
@@ -71,12 +70,28 @@ fn no_owner() -> Report {
 }
 
 struct Resolver<'a> {
-    plan: &'a Sharded,
+    group: GroupIndex,
+    /// For rows that are to be written.
+    insert: bool,
     values: &'a Values<'a>,
     topology: &'a Topology,
 }
 
 impl Resolver<'_> {
+    fn route(&self, recipe: &Recipe) -> Result<Route, Report> {
+        let several: Vec<ShardIndex> = match self.shards(recipe)? {
+            Shards::None => vec![],
+            Shards::Apart => return Ok(Route::Apart),
+            Shards::All => self.topology.all_owners(self.group).to_vec(),
+            Shards::Some(shards) => shards.into_iter().collect(),
+        };
+        Ok(match several.as_slice() {
+            [] => Route::One(anywhere(self.group, self.topology)),
+            [one] => Route::One(*one),
+            _ => Route::Many(several),
+        })
+    }
+
     fn shards(&self, recipe: &Recipe) -> Result<Shards, Report> {
         match recipe {
             Recipe::Every => Ok(Shards::All),
@@ -104,23 +119,21 @@ impl Resolver<'_> {
 
     fn one(&self, source: &KeySource) -> Result<Shards, Report> {
         match self.values.key(source) {
-            Bound::Key(key) => match self.topology.owner(self.plan.group, &key) {
+            Bound::Key(key) => match self.topology.owner(self.group, &key) {
                 Some(shard) => Ok(Shards::Some(BTreeSet::from([shard]))),
-                None if self.plan.insert => Err(no_owner()),
+                None if self.insert => Err(no_owner()),
                 None => Ok(Shards::None),
             },
-            Bound::Null if self.plan.insert => Err(null_key()),
+            Bound::Null if self.insert => Err(null_key()),
             Bound::Null | Bound::NoKey => Ok(Shards::None),
-            Bound::Uncertain if self.plan.insert => Ok(Shards::Apart),
+            Bound::Uncertain if self.insert => Ok(Shards::Apart),
             Bound::Uncertain => Ok(Shards::All),
         }
     }
 
     fn any_of(&self, source: &KeySource) -> Shards {
         match self.values.array(source) {
-            Some(keys) => {
-                Shards::Some(keys.iter().filter_map(|key| self.topology.owner(self.plan.group, key)).collect())
-            }
+            Some(keys) => Shards::Some(keys.iter().filter_map(|key| self.topology.owner(self.group, key)).collect()),
             None => Shards::All,
         }
     }
@@ -133,8 +146,8 @@ impl Resolver<'_> {
                 Shards::None => continue,
                 Shards::Some(shards) if shards.is_empty() => continue,
                 Shards::Some(shards) if shards.len() == 1 => shards.first().copied(),
-                Shards::All if self.topology.all_owners(self.plan.group).len() == 1 => {
-                    self.topology.all_owners(self.plan.group).first().copied()
+                Shards::All if self.topology.all_owners(self.group).len() == 1 => {
+                    self.topology.all_owners(self.group).first().copied()
                 }
                 _ => return Ok(Shards::Apart),
             };

@@ -112,6 +112,7 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
+            PlanKind::Gather(_) if snapshot.topology.shards.len() == 1 => server(default, reach),
             // With one shard there is nothing to be apart: PostgreSQL judges the statement itself.
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)
                 if snapshot.topology.shards.len() == 1 && is_about_shards(refusal) =>
@@ -163,6 +164,7 @@ impl Session {
             }
             PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
+            PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
             PlanKind::Ddl(ddl) => self.ddl(ddl, values, snapshot).await.map(|()| RouteKind::Broadcast),
             PlanKind::ExplainRoute { analyze, statement_at } => {
                 self.explain(*analyze, *statement_at, values, execution, snapshot).await.map(|()| RouteKind::Builtin)
@@ -216,12 +218,13 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
         let route = route::resolve(sharded, values, &snapshot.topology)?;
-        let (splices, merge) = match &sharded.many {
+        let (splices, merge, gather) = match &sharded.many {
             Many::Refuse(refusal) => {
                 self.judge(values.text, execution.as_ref(), snapshot).await?;
                 return Err(Self::refused(refusal).into());
             }
-            Many::Merge { splices, merge } => (splices, merge),
+            Many::Gather(gather) => return self.answer_by_gather(gather, values, execution, snapshot).await,
+            Many::Merge { splices, merge, gather } => (splices, merge, gather),
         };
         let Route::Many(shards) = route else {
             return Err(Report::new(catalogue::MANY_SHARDS)
@@ -268,12 +271,20 @@ impl Session {
             suspend_at: max_rows,
         };
         let positions = Positions { client: values.text, sent: &text, origins: &origins };
-        self.scatter(&shards, &request, &scatter, &positions, snapshot, reach).await?;
+        let before = self.client.out.len();
+        match (self.scatter(&shards, &request, &scatter, &positions, snapshot, reach).await, gather) {
+            // No row of the answer has been passed on.
+            (Err(Fault::Report(report)), Some(gather)) if report.entry == catalogue::UNORDERABLE => {
+                self.client.out.truncate(before);
+                return self.answer_by_gather(gather, values, execution, snapshot).await;
+            }
+            (result, _) => result?,
+        }
         let all = snapshot.topology.all_owners(sharded.group).len();
         Ok(if shards.len() == all { RouteKind::Scatter } else { RouteKind::Subset })
     }
 
-    fn check_fanout(&self, shards: usize) -> Result<(), Fault> {
+    pub(super) fn check_fanout(&self, shards: usize) -> Result<(), Fault> {
         let own: usize = self.settings.pgring("max_fanout")?.parse().unwrap_or(0);
         let most = if own > 0 { own } else { self.database.settings.max_fanout as usize };
         if most > 0 && shards > most {
@@ -329,7 +340,10 @@ impl Session {
             let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
             scatter(&mut self.client, &mut conns, how).await
         };
-        let finished = result.is_ok();
+        // A cancelled statement would be the end of the client's transaction.
+        let another_way =
+            matches!(&result, Err(ScatterError::Report(report)) if report.entry == catalogue::UNORDERABLE);
+        let finished = result.is_ok() || (another_way && self.txn.is_some());
         let statuses = self.drain_all(&mut held, finished).await;
         for (one, status) in held.into_iter().zip(statuses) {
             match status {
@@ -354,7 +368,11 @@ impl Session {
 
     /// Holds the backends of several shards, which are in the order of their numbers: so no two sessions wait for
     /// each other's. In a transaction it is opened on each.
-    async fn hold_all(&mut self, shards: &[ShardIndex], snapshot: &Arc<Snapshot>) -> Result<Vec<Held>, Fault> {
+    pub(super) async fn hold_all(
+        &mut self,
+        shards: &[ShardIndex],
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Held>, Fault> {
         let mut held = Vec::with_capacity(shards.len());
         for shard in shards {
             let mut one = match self.hold(snapshot, *shard).await {
@@ -374,7 +392,7 @@ impl Session {
     }
 
     /// Lets backends go that were not used.
-    fn put_back(&mut self, held: Vec<Held>) {
+    pub(super) fn put_back(&mut self, held: Vec<Held>) {
         let status = if self.txn.is_some() { b'T' } else { b'I' };
         for one in held {
             self.let_go(one, status, Reach::Nothing);
@@ -382,7 +400,7 @@ impl Session {
     }
 
     /// Reads every answer to its end. When the statement is over before (an error, a LIMIT), the servers are told.
-    async fn drain_all(&mut self, held: &mut [Held], finished: bool) -> Vec<Option<u8>> {
+    pub(super) async fn drain_all(&mut self, held: &mut [Held], finished: bool) -> Vec<Option<u8>> {
         if !finished {
             for one in held.iter_mut() {
                 let cancel = one.conn().cancel.clone();

@@ -6,6 +6,7 @@
 mod assign;
 mod batch;
 mod calls;
+mod gather;
 mod hold;
 mod neighbours;
 mod notify;

@@ -76,6 +76,11 @@ pub(super) struct Path {
 }
 
 impl Settings {
+    /// The search path, as SET would take it.
+    pub(super) fn path_text(&self) -> &str {
+        self.current.get("search_path").unwrap_or(&self.base_path)
+    }
+
     /// Tells the client what `conn` reports, where it differs from what the client knows.
     pub(super) fn tell(&mut self, conn: &Conn, out: &mut BytesMut) {
         if self.told_print == conn.parameters_print {
@@ -225,7 +230,7 @@ impl Session {
         if known && path.plans == snapshot.plans {
             return path.id;
         }
-        let text = self.settings.current.get("search_path").unwrap_or(&self.settings.base_path);
+        let text = self.settings.path_text();
         let role = self.settings.current.get("role").map(|role| role.trim_matches('\'').to_owned());
         let user = role.unwrap_or_else(|| self.user.server_user.to_string());
         let mut schemas: Vec<Box<str>> = Vec::new();

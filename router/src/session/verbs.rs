@@ -347,6 +347,12 @@ impl Session {
                     }
                 }
             }
+            PlanKind::Gather(_) => {
+                return Err(Report::new(catalogue::MANY_SHARDS)
+                    .detail("a cursor over several shards")
+                    .hint("Give the shard key in the cursor's query.")
+                    .into());
+            }
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
             _ => {
                 let default = snapshot.topology.default_shard;

@@ -182,6 +182,8 @@ pub enum Distinct {
 /// One SELECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
+    /// First byte of its SELECT.
+    pub at: usize,
     /// DISTINCT
     pub distinct: Distinct,
     /// Expressions of DISTINCT ON.

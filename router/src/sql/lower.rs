@@ -191,6 +191,7 @@ impl Lower<'_> {
         };
         let (group_by, grouping_sets) = self.group_by(&select.group_by)?;
         Ok(Block {
+            at: select.select_token.0.span.start.column as usize,
             distinct,
             distinct_on,
             items: select.projection.iter().map(|item| self.item(item)).collect::<Read<_>>()?,

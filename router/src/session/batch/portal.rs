@@ -250,7 +250,11 @@ impl Session {
         let has_rows = portal.prepared.verb.as_ref().is_some_and(|verb| matches!(verb, Verb::Show(_)))
             || matches!(
                 portal.plan.kind,
-                PlanKind::Sharded(_) | PlanKind::ExplainRoute { .. } | PlanKind::Builtin(_) | PlanKind::Refuse(_)
+                PlanKind::Sharded(_)
+                    | PlanKind::Gather(_)
+                    | PlanKind::ExplainRoute { .. }
+                    | PlanKind::Builtin(_)
+                    | PlanKind::Refuse(_)
             );
         if !has_rows || portal.prepared.verb.as_ref().is_some_and(is_silent) {
             build::no_data(&mut self.client.out);

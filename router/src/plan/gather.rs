@@ -1,0 +1,354 @@
+//! Gather: whether a SELECT over several shards can be finished by one PostgreSQL to which the rows it needs are
+//! copied, and which rows those are. In: facts, what was found in them, tokens. Out: the inputs of a gather.
+//! Never: a statement that was not read, that writes, or that could tell the copied tables from the real ones
+//! (`correctness.md` 4).
+
+use super::{
+    Gather, GatherColumn, GatherInput, GatherSource, Piece, Recipe, Refusal, Splice,
+    build::Input,
+    join::{Analysis, Push},
+    read::{Class, class},
+    refuse::refusal,
+};
+use crate::{
+    error::catalogue,
+    sql::{
+        facts::Name,
+        parse::{Kind, Lexeme, Tokens},
+        rewrite::{self, Range},
+        volatility::Builtin,
+    },
+    topology::schema::{self, Relation, Volatility},
+};
+use pgring_config::tables::TableName;
+use std::collections::HashSet;
+
+/// First OID that is not PostgreSQL's own (`FirstNormalObjectId`).
+const FIRST_USER_OID: u32 = 16_384;
+
+/// Types of PostgreSQL's own whose binary form is missing, or holds numbers of objects: they travel as text.
+const TEXT_ONLY: &[&str] = &[
+    "aclitem",
+    "gtsvector",
+    "pg_node_tree",
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
+
+fn no(what: impl Into<String>) -> Refusal {
+    refusal(catalogue::MANY_SHARDS, what, "Narrow the statement to one shard key, or split it up.")
+}
+
+/// Plans a gather.
+///
+/// # Errors
+/// Why the statement cannot be gathered.
+pub(super) fn plan(
+    input: &Input<'_>,
+    analysis: &Analysis<'_>,
+    tokens: &Tokens,
+    first: usize,
+) -> Result<Gather, Refusal> {
+    form(analysis)?;
+    let (mut timed, mut volatile) = (false, false);
+    for called in &analysis.calls {
+        let name = &called.call.name;
+        match class(input, name) {
+            Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
+            Class::Builtin(Builtin::Stable) => timed |= is_of_time(&name.name),
+            Class::Builtin(Builtin::Volatile) if name.name != "setseed" => volatile = true,
+            Class::User(volatility) if touches_nothing(input, name) => volatile |= volatility == Volatility::Volatile,
+            _ => return Err(no(format!("{}, a function that may look at tables,", name.name))),
+        }
+    }
+    let lexemes = &tokens.lexemes[first..];
+    let grouped = lexemes.iter().any(|lexeme| lexeme.is("group"));
+    let all = analysis.by_place || analysis.rows > 0 || has_wildcard(lexemes);
+    let words: HashSet<&str> = lexemes.iter().filter_map(Lexeme::identifier).collect();
+    let needed = Needed { all, grouped, words };
+    let mut inputs: Vec<GatherInput> = vec![];
+    for (at, instance) in analysis.instances.iter().enumerate() {
+        if inputs.iter().any(|input| input.table == instance.table) {
+            continue;
+        }
+        let same = |other: &usize| analysis.instances[*other].table == instance.table;
+        let instances: Vec<usize> = (at..analysis.instances.len()).filter(same).collect();
+        let recipe = either(instances.iter().map(|at| analysis.recipe(*at)).collect());
+        let source = GatherSource::Sharded { group: instance.sharded.group, recipe };
+        let mut gathered = gathered(input, &instance.table, source, &needed)?;
+        if let ([only], Some(alias)) = (instances.as_slice(), &instance.alias) {
+            gathered.alias = Some(alias.as_str().into());
+            let pushes = analysis.pushes.iter().filter(|push| push.instance == *only);
+            gathered.filter = pushes.filter_map(|push| filter(input, &tokens.lexemes, push)).collect();
+        }
+        inputs.push(gathered);
+    }
+    for (table, reference) in &analysis.others {
+        if inputs.iter().any(|input| input.table == *table) {
+            continue;
+        }
+        let source = if *reference { GatherSource::Anywhere } else { GatherSource::Default };
+        inputs.push(gathered(input, table, source, &needed)?);
+    }
+    for (at, one) in inputs.iter().enumerate() {
+        if inputs[..at].iter().any(|other| other.table.name == one.table.name) {
+            return Err(no(format!("two tables of the name {:?}", one.table.name)));
+        }
+    }
+    for gathered in &mut inputs {
+        gathered.splices = qualified(input, &tokens.lexemes, &gathered.table);
+    }
+    Ok(Gather { inputs, timed, volatile })
+}
+
+fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {
+    let cases = [
+        (analysis.writes, "a statement that writes"),
+        (analysis.locks, "a locking clause"),
+        (analysis.into, "SELECT INTO"),
+        (analysis.temporary, "a sharded table and a temporary one"),
+        (analysis.system, "a sharded table and a system catalog"),
+        (analysis.special, "ONLY or TABLESAMPLE"),
+        (analysis.looks_at_storage, "a system column or a cast to an object's name"),
+        (analysis.rows > analysis.rows_in_calls, "a whole row as a value"),
+        (analysis.sharded_view.is_some(), "a view that reads a sharded table"),
+    ];
+    match cases.into_iter().find(|(found, _)| *found) {
+        Some((_, what)) => Err(no(what)),
+        None => Ok(()),
+    }
+}
+
+fn is_of_time(name: &str) -> bool {
+    const TIME: &[&str] = &[
+        "age",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "localtime",
+        "localtimestamp",
+        "now",
+        "transaction_timestamp",
+    ];
+    TIME.contains(&name)
+}
+
+/// A user's function, in a language of the server's, whose body and whatever it calls names no relation and changes
+/// nothing; or one in C that says that it has no side effects.
+fn touches_nothing(input: &Input<'_>, name: &Name) -> bool {
+    const CHANGES: &[&str] = &[
+        "execute", "insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "notify",
+        "listen", "set", "reset", "lock", "call", "do", "commit", "rollback", "refresh", "vacuum", "grant", "revoke",
+    ];
+    let bodies = |schema: Option<&str>, name: &str| -> Vec<&(Box<str>, Box<str>)> {
+        let found = input.schema.functions.keys();
+        found.filter(|full| &*full.1 == name && schema.is_none_or(|schema| schema == &*full.0)).collect()
+    };
+    let mut open = bodies(name.schema.as_deref(), &name.name);
+    let mut seen = HashSet::new();
+    while let Some(at) = open.pop() {
+        if !seen.insert(at) {
+            continue;
+        }
+        let Some(body) = input.schema.bodies.get(at) else {
+            // C or internal.
+            if input.schema.functions.get(at) == Some(&Volatility::Volatile) {
+                return false;
+            }
+            continue;
+        };
+        for word in super::utility::words(body) {
+            let relation = input.schema.relations.keys().any(|name| *name.name == *word)
+                || input.schema.system_relations.iter().any(|name| *name.name == *word);
+            let acts = matches!(
+                crate::sql::volatility::builtin(&word),
+                Builtin::DefaultShard | Builtin::Pins | Builtin::RunsText
+            );
+            if relation || acts || CHANGES.contains(&word.as_str()) {
+                return false;
+            }
+            open.extend(bodies(None, &word));
+        }
+    }
+    true
+}
+
+/// `*` as a list of columns.
+fn has_wildcard(lexemes: &[Lexeme]) -> bool {
+    (0..lexemes.len()).any(|at| {
+        if !lexemes[at].is_symbol("*") {
+            return false;
+        }
+        let Some(before) = at.checked_sub(1).map(|at| &lexemes[at]) else { return false };
+        let behind = lexemes.get(at + 1);
+        let ends = behind.is_none_or(|next| next.is("from") || next.is_symbol(",") || next.is_symbol(")"));
+        before.is("select")
+            || before.is("distinct")
+            || before.is("all")
+            || before.is_symbol(".")
+            || before.is_symbol(",")
+            || (before.is_symbol(")") && ends)
+    })
+}
+
+/// Which columns a statement can look at.
+struct Needed<'a> {
+    all: bool,
+    grouped: bool,
+    words: HashSet<&'a str>,
+}
+
+fn gathered(
+    input: &Input<'_>,
+    table: &TableName,
+    source: GatherSource,
+    needed: &Needed<'_>,
+) -> Result<GatherInput, Refusal> {
+    let in_place = !matches!(source, GatherSource::Sharded { .. });
+    let known = input.schema.relation(table);
+    let Some(relation) = known.filter(|relation| !relation.columns.is_empty()) else {
+        if in_place {
+            // PostgreSQL says what is wrong with it, or reads it where it is.
+            return Ok(bare(table, source));
+        }
+        return Err(no(format!("{table}, whose columns are not known yet")));
+    };
+    // GROUP BY a primary key lets its table's other columns be selected.
+    let key = if needed.grouped { primary_key(relation) } else { vec![] };
+    let wanted =
+        |column: &&schema::Column| needed.all || needed.words.contains(&*column.name) || key.contains(&column.name);
+    let mut columns: Vec<GatherColumn> = relation.columns.iter().filter(wanted).map(column).collect();
+    if columns.is_empty() {
+        columns.extend(relation.columns.first().map(column));
+    }
+    Ok(GatherInput { columns, key, ..bare(table, source) })
+}
+
+fn bare(table: &TableName, source: GatherSource) -> GatherInput {
+    GatherInput {
+        table: table.clone(),
+        source,
+        alias: None,
+        columns: vec![],
+        filter: vec![],
+        key: vec![],
+        splices: vec![],
+    }
+}
+
+fn column(column: &schema::Column) -> GatherColumn {
+    let element = column.type_name.trim_end_matches("[]");
+    let as_text = column.type_oid >= FIRST_USER_OID || TEXT_ONLY.contains(&element);
+    GatherColumn { name: column.name.clone(), type_name: column.type_name.clone(), as_text }
+}
+
+/// The columns of what may be the primary key: the first unique key, if none of its columns can be NULL.
+fn primary_key(relation: &Relation) -> Vec<Box<str>> {
+    let not_null = |name: &Box<str>| relation.column(name).is_some_and(|column| column.not_null);
+    let first = relation.unique_keys.first().filter(|key| !key.is_empty() && key.iter().all(not_null));
+    first.cloned().unwrap_or_default()
+}
+
+fn either(mut all: Vec<Recipe>) -> Recipe {
+    if all.contains(&Recipe::Every) {
+        return Recipe::Every;
+    }
+    if all.len() == 1 { all.remove(0) } else { Recipe::Either(all) }
+}
+
+/// The text of a condition.
+fn filter(input: &Input<'_>, lexemes: &[Lexeme], push: &Push) -> Option<Vec<Piece>> {
+    let select = lexemes.iter().position(|lexeme| lexeme.start == push.select_at)?;
+    let all = conjuncts(lexemes, filter_range(lexemes, select)?);
+    let range = all.get(push.nth).filter(|_| all.len() == push.of)?;
+    let (start, end) = rewrite::shape_span(input.lexed, lexemes, *range)?;
+    Some(vec![Piece::Span(start, end)])
+}
+
+/// What stands behind the WHERE of the SELECT at this token.
+fn filter_range(lexemes: &[Lexeme], select: usize) -> Option<Range> {
+    let (mut depth, mut first) = (0_i32, None);
+    for at in select + 1..lexemes.len() {
+        let lexeme = &lexemes[at];
+        if lexeme.is_symbol("(") || lexeme.is_symbol("[") {
+            depth += 1;
+        } else if lexeme.is_symbol(")") || lexeme.is_symbol("]") {
+            depth -= 1;
+        }
+        let label = lexemes[at - 1].is("as") || lexemes[at - 1].is_symbol(".");
+        let ends = depth < 0 || (depth == 0 && !label && first.is_some() && is_end(lexemes, at));
+        if ends {
+            return first.map(|first| Range { first, last: at });
+        }
+        if depth == 0 && !label && first.is_none() {
+            if lexeme.is("where") {
+                first = Some(at + 1);
+            } else if is_end(lexemes, at) {
+                return None;
+            }
+        }
+    }
+    first.map(|first| Range { first, last: lexemes.len() })
+}
+
+fn is_end(lexemes: &[Lexeme], at: usize) -> bool {
+    const ENDS: &[&str] =
+        &["group", "having", "window", "order", "limit", "offset", "fetch", "for", "union", "except", "intersect"];
+    matches!(&lexemes[at].kind, Kind::Word(word) if ENDS.contains(&word.as_str())) || lexemes[at].is_symbol(";")
+}
+
+/// Splits at every AND that joins conditions.
+fn conjuncts(lexemes: &[Lexeme], range: Range) -> Vec<Range> {
+    let (mut depth, mut cases, mut between, mut first, mut all) = (0_i32, 0_i32, 0_i32, range.first, vec![]);
+    for at in range.first..range.last {
+        let lexeme = &lexemes[at];
+        if lexeme.is_symbol("(") || lexeme.is_symbol("[") {
+            depth += 1;
+        } else if lexeme.is_symbol(")") || lexeme.is_symbol("]") {
+            depth -= 1;
+        } else if depth > 0 || lexemes[at.saturating_sub(1)].is_symbol(".") {
+            continue;
+        } else if lexeme.is("case") {
+            cases += 1;
+        } else if lexeme.is("end") {
+            cases -= 1;
+        } else if cases == 0 && lexeme.is("between") {
+            between += 1;
+        } else if cases == 0 && lexeme.is("or") {
+            // Not a list of conditions at all.
+            return vec![range];
+        } else if cases == 0 && lexeme.is("and") {
+            if between > 0 {
+                between -= 1;
+            } else {
+                all.push(Range { first, last: at });
+                first = at + 1;
+            }
+        }
+    }
+    all.push(Range { first, last: range.last });
+    all
+}
+
+/// `schema.table` becomes `pg_temp.table`.
+fn qualified(input: &Input<'_>, lexemes: &[Lexeme], table: &TableName) -> Vec<Splice> {
+    let is = |at: usize, name: &str| lexemes.get(at).and_then(Lexeme::identifier) == Some(name);
+    let dot = |at: usize| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol("."));
+    let here = |at: &usize| {
+        let at = *at;
+        is(at, &table.schema) && dot(at + 1) && is(at + 2, &table.name) && !(at > 0 && dot(at - 1))
+    };
+    let spans = (0..lexemes.len())
+        .filter(here)
+        .filter_map(|at| rewrite::shape_span(input.lexed, lexemes, Range { first: at, last: at + 1 }));
+    spans.map(|(start, end)| Splice { start, end, with: vec![Piece::Text("pg_temp".into())] }).collect()
+}

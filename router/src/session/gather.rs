@@ -1,0 +1,338 @@
+//! Gather: a SELECT whose rows are brought together on one server, which answers it (`correctness.md` 4).
+//! In: a plan, values. Out: frames in the client's output up to and with the tag. Never: a temporary object on a
+//! backend on which the client's transaction is open.
+
+use super::{
+    End, Fault, Session,
+    calls::Execution,
+    hold::{self, Held},
+};
+use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
+    execute::{
+        gather::{self, Answering, Budget, Reader},
+        scatter::ScatterError,
+        splice::{self, Positions},
+    },
+    metrics::RouteKind,
+    plan::{Gather, GatherInput, GatherSource, Splice},
+    pool::conn::{Conn, ConnError},
+    route::{self, bind::Values},
+    txn::Reach,
+};
+use bytes::BytesMut;
+use pgring_config::ids::ShardIndex;
+use pgring_protocol::{
+    message::{build, result::Field},
+    quote,
+};
+use std::sync::Arc;
+
+/// One input and where its rows are.
+type Placed<'a> = (usize, &'a GatherInput, Vec<ShardIndex>);
+
+/// What a gather works with.
+struct Work<'a> {
+    inputs: Vec<Placed<'a>>,
+    values: &'a Values<'a>,
+    execution: Option<Execution<'a>>,
+    /// Rows are read where the client's transaction is open.
+    in_txn: bool,
+    /// The statement with the tables' names changed.
+    text: Vec<u8>,
+    origins: Vec<splice::Origin>,
+}
+
+impl Work<'_> {
+    fn on(&self, shard: ShardIndex) -> Vec<(usize, &GatherInput)> {
+        let here = self.inputs.iter().filter(|(_, _, shards)| shards.contains(&shard));
+        here.map(|(number, input, _)| (*number, *input)).collect()
+    }
+
+    /// The body of a Bind of a statement with the client's parameters.
+    fn bind(&self, formats: Option<&[i16]>) -> Vec<u8> {
+        let (rest, asked) = match &self.execution {
+            Some(execution) => (execution.bind, execution.result_formats),
+            None => (gather::NO_PARAMETERS, &[][..]),
+        };
+        gather::bind_with(rest, asked, formats.unwrap_or(asked))
+    }
+}
+
+impl Session {
+    /// Answers a SELECT by a gather.
+    pub(super) async fn answer_by_gather(
+        &mut self,
+        plan: &Gather,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<RouteKind, Fault> {
+        let in_txn = self.txn.is_some();
+        if in_txn && plan.timed {
+            self.judge(values.text, execution.as_ref(), snapshot).await?;
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("the time of the transaction in a statement over several shards")
+                .hint("Give the time as a value, or run the statement outside the transaction.")
+                .into());
+        }
+        let home = snapshot.topology.default_shard;
+        let inputs = self.placed(plan, values, in_txn, snapshot);
+        if in_txn && inputs.iter().any(|(_, input, _)| input.columns.is_empty()) {
+            self.judge(values.text, execution.as_ref(), snapshot).await?;
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("a relation whose columns are not known, in a transaction")
+                .hint("Run the statement outside the transaction.")
+                .into());
+        }
+        let mut shards: Vec<ShardIndex> = inputs.iter().flat_map(|(_, _, shards)| shards.iter().copied()).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        self.check_fanout(shards.len())?;
+        self.admit(&shards, Reach::Read)?;
+        let mut splices: Vec<Splice> = inputs.iter().flat_map(|(_, input, _)| input.splices.iter().cloned()).collect();
+        splices.sort_by_key(|splice| splice.start);
+        let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
+        let work = Work { inputs, values, execution, in_txn, text, origins };
+        let mut held = if in_txn {
+            let mut held = self.hold_all(&shards, snapshot).await?;
+            match self.hold_apart(snapshot, home).await {
+                Ok(apart) => held.insert(0, apart),
+                Err(fault) => {
+                    self.put_back(held);
+                    return Err(fault);
+                }
+            }
+            held
+        } else {
+            let mut all = shards.clone();
+            if let Err(at) = all.binary_search(&home) {
+                all.insert(at, home);
+            }
+            let mut held = self.hold_all(&all, snapshot).await?;
+            let at = held.iter().position(|one| one.shard == home).unwrap_or(0);
+            held[..=at].rotate_right(1);
+            held
+        };
+        let mut asked = 0;
+        let result = self.run_gather(&mut held, &work, &mut asked).await;
+        // Those that were not asked have nothing to be read.
+        let idle = held.split_off(1 + asked);
+        let result = self.end_gather(held, &work, result).await;
+        self.put_back(idle);
+        self.me.end_work();
+        result.map(|()| RouteKind::Gather)
+    }
+
+    /// The inputs that are copied, with their shards. What is on the default shard is read there, unless the client's
+    /// transaction may have written it.
+    fn placed<'a>(&self, plan: &'a Gather, values: &Values<'_>, in_txn: bool, snapshot: &Snapshot) -> Vec<Placed<'a>> {
+        let topology = &snapshot.topology;
+        let default = topology.default_shard;
+        let any = self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let placed = |input: &'a GatherInput| match &input.source {
+            GatherSource::Sharded { group, recipe } => Some((input, route::shards(*group, recipe, values, topology))),
+            GatherSource::Default => in_txn.then(|| (input, vec![default])),
+            GatherSource::Anywhere => in_txn.then(|| (input, vec![any])),
+        };
+        let placed = plan.inputs.iter().filter_map(placed).enumerate();
+        placed.map(|(number, (input, shards))| (number, input, shards)).collect()
+    }
+
+    /// Copies and answers. `held` begins with the backend that answers; `asked` counts those after it that were sent
+    /// something.
+    async fn run_gather(&mut self, held: &mut [Held], work: &Work<'_>, asked: &mut usize) -> Result<(), ScatterError> {
+        let Some((home, others)) = held.split_first_mut() else { return Ok(()) };
+        let shard = home.shard;
+        let opening = self.opening_of_gather(work);
+        let (types, fields) = prepare(home.conn(), work, &opening).await?;
+        let mut readers = Vec::with_capacity(others.len());
+        for one in others {
+            let inputs = work.on(one.shard);
+            *asked += 1;
+            readers.push(ask(one.conn(), inputs, work, &types).await?);
+        }
+        if !work.in_txn {
+            read_here(home.conn(), &work.on(shard), work, &types).await?;
+        }
+        let mut budget = Budget { most: self.database.settings.max_gather.bytes(), by_input: vec![] };
+        for (number, input, _) in &work.inputs {
+            gather::load(&mut self.client, home.conn(), (*number, input), &mut readers, &mut budget).await?;
+        }
+        self.answer_gather(home.conn(), work, &types, &fields).await
+    }
+
+    fn opening_of_gather(&mut self, work: &Work<'_>) -> String {
+        let mut sql = String::from("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;");
+        let path = self.search_path();
+        if self.settings.path_text().contains("pg_temp") {
+            let schemas: Vec<_> = path.schemas.iter().map(|schema| quote::identifier(schema).into_owned()).collect();
+            let rest = if schemas.is_empty() { String::new() } else { format!(", {}", schemas.join(", ")) };
+            sql.push_str(&format!("SET LOCAL search_path = pg_temp{rest};"));
+        }
+        let inputs: Vec<&GatherInput> = work.inputs.iter().map(|(_, input, _)| *input).collect();
+        sql.push_str(&gather::create_sql(&inputs));
+        sql
+    }
+
+    async fn answer_gather(
+        &mut self,
+        home: &mut Conn,
+        work: &Work<'_>,
+        types: &[u32],
+        fields: &[Field],
+    ) -> Result<(), ScatterError> {
+        let mut out = BytesMut::new();
+        match &work.execution {
+            None => build::query(&mut out, &work.text),
+            Some(execution) => {
+                build::parse(&mut out, "", &work.text, types);
+                build::bind_raw(&mut out, "", "", &work.bind(None));
+                build::describe(&mut out, b'P', "");
+                let most = execution.max_rows.and_then(|most| i32::try_from(most).ok()).unwrap_or(0);
+                build::execute(&mut out, "", most);
+                build::sync(&mut out);
+            }
+        }
+        home.send(&out).await.map_err(ConnError::from)?;
+        let describe = work.execution.as_ref().is_none_or(|execution| execution.describe);
+        let answered = gather::answer(&mut self.client, home, Answering { fields, describe }).await;
+        if let Err(ScatterError::Server(_)) | Ok(_) = &answered {
+            home.drain_rest().await?;
+        }
+        match answered {
+            Err(ScatterError::Server(mut fields)) => {
+                let positions = Positions { client: work.values.text, sent: &work.text, origins: &work.origins };
+                positions.correct(&mut fields);
+                Err(ScatterError::Server(fields))
+            }
+            answered => answered.map(|_| ()),
+        }
+    }
+
+    /// Lets the backends go.
+    async fn end_gather(
+        &mut self,
+        mut held: Vec<Held>,
+        work: &Work<'_>,
+        result: Result<(), ScatterError>,
+    ) -> Result<(), Fault> {
+        let mut home = held.remove(0);
+        let kept = matches!(&result, Ok(()) | Err(ScatterError::Server(_)));
+        let cleaned = kept && home.conn().buf.is_empty() && home.conn().housekeep("ROLLBACK").await.is_ok();
+        if cleaned {
+            self.let_go(home, b'I', Reach::Nothing);
+        } else {
+            hold::hang_up(home);
+        }
+        if work.in_txn {
+            let statuses = self.drain_all(&mut held, result.is_ok()).await;
+            for (one, status) in held.into_iter().zip(statuses) {
+                match status {
+                    Some(status) => self.let_go(one, status, Reach::Read),
+                    None => drop(one),
+                }
+            }
+        } else {
+            for mut one in held {
+                if result.is_ok() && one.conn().drain_rest().await.is_ok_and(|status| status == b'I') {
+                    self.let_go(one, b'I', Reach::Nothing);
+                } else {
+                    hold::hang_up(one);
+                }
+            }
+        }
+        match result {
+            Ok(()) => Ok(()),
+            Err(ScatterError::Server(fields)) => {
+                build::error(&mut self.client.out, &fields);
+                crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
+                Err(Fault::Told)
+            }
+            Err(ScatterError::Report(report)) => Err(Fault::Report(report)),
+            Err(ScatterError::Backend(error)) => Err(hold::lost(&error, false).into()),
+            Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
+        }
+    }
+}
+
+/// Has PostgreSQL judge the client's statement, and makes the temporary tables. Returns the types of its parameters
+/// and its columns.
+async fn prepare(home: &mut Conn, work: &Work<'_>, opening: &str) -> Result<(Vec<u32>, Vec<Field>), ScatterError> {
+    let mut out = BytesMut::new();
+    let types = work.execution.as_ref().map_or(&[][..], |execution| execution.prepared.types());
+    build::parse(&mut out, "", work.values.text, types);
+    build::describe(&mut out, b'S', "");
+    build::sync(&mut out);
+    build::query(&mut out, opening);
+    home.send(&out).await.map_err(ConnError::from)?;
+    let described = gather::described(home).await;
+    let opened = home.drain().await;
+    let described = described?;
+    opened?;
+    Ok(described)
+}
+
+/// Asks a server for the rows of its inputs.
+async fn ask<'c>(
+    conn: &'c mut Conn,
+    inputs: Vec<(usize, &GatherInput)>,
+    work: &Work<'_>,
+    types: &[u32],
+) -> Result<Reader<'c>, ScatterError> {
+    let values = work.values;
+    let bind = work.bind(Some(&[1]));
+    let mut out = BytesMut::new();
+    let several = inputs.len() > 1;
+    if several && work.in_txn {
+        // One statement sees one snapshot, whatever the transaction's isolation.
+        let sql = gather::read_all_sql(&inputs, values.text, values.lexed);
+        command(&mut out, &sql, types, &bind);
+        build::sync(&mut out);
+        conn.send(&out).await.map_err(ConnError::from)?;
+        let widths: Vec<_> = inputs.iter().map(|(number, input)| (*number, input.columns.len())).collect();
+        return Ok(Reader::all(conn, &widths));
+    }
+    let own = several && !work.in_txn;
+    if own {
+        command(&mut out, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[], gather::NO_PARAMETERS);
+    }
+    for (_, input) in &inputs {
+        command(&mut out, &gather::read_sql(input, values.text, values.lexed), types, &bind);
+    }
+    if own {
+        command(&mut out, "COMMIT", &[], gather::NO_PARAMETERS);
+    }
+    build::sync(&mut out);
+    conn.send(&out).await.map_err(ConnError::from)?;
+    Ok(Reader::new(conn, inputs.into_iter().map(|(number, _)| number).collect(), usize::from(own)))
+}
+
+/// Reads the rows that are on the server that answers.
+async fn read_here(
+    home: &mut Conn,
+    inputs: &[(usize, &GatherInput)],
+    work: &Work<'_>,
+    types: &[u32],
+) -> Result<(), ScatterError> {
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    let bind = work.bind(Some(&[]));
+    let mut out = BytesMut::new();
+    for (_, input) in inputs {
+        command(&mut out, &gather::insert_sql(input, work.values.text, work.values.lexed), types, &bind);
+    }
+    build::sync(&mut out);
+    home.send(&out).await.map_err(ConnError::from)?;
+    home.drain().await?;
+    Ok(())
+}
+
+/// One command by the extended protocol.
+fn command(out: &mut BytesMut, sql: &str, types: &[u32], bind: &[u8]) {
+    build::parse(out, "", sql, types);
+    build::bind_raw(out, "", "", bind);
+    build::execute(out, "", 0);
+}
