@@ -9,7 +9,6 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("users.tier", "the cache of results"),
     ("users.read_only", "settings per user"),
     ("databases.gather", "statements over several shards"),
-    ("databases.max_gather", "statements over several shards"),
     ("databases.shards.backup", "failover"),
     ("databases.shards.replicas", "replicas"),
     ("databases.spares", "the rebalancer"),

@@ -59,8 +59,8 @@ INSERT INTO orders (customer_id, order_id, status, placed) SELECT customer_id, $
 DELETE FROM orders WHERE customer_id = $1 AND order_id = $2 RETURNING status;
 
 -- case: parameters that do not fit
--- expect: error
 -- params: ["not a number"]
+-- expect: error
 SELECT * FROM customers WHERE customer_id = $1;
 -- params: ["1", "2"]
 SELECT * FROM customers WHERE customer_id = $1;

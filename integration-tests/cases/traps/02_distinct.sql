@@ -3,7 +3,6 @@
 -- case: distinct
 SELECT k, count(DISTINCT id) FROM mov GROUP BY k;
 SELECT count(DISTINCT v) FROM mov WHERE k = 5;
--- expect: refused
 SELECT count(DISTINCT s) FROM acc;
 SELECT sum(DISTINCT s) FROM acc;
 SELECT array_agg(DISTINCT s) FROM acc;

@@ -6,6 +6,5 @@ SELECT min(c), max(c) FROM acc;
 SELECT k FROM acc ORDER BY t COLLATE "C", k;
 
 -- case: by language
--- expect: refused
 SELECT t, k FROM acc ORDER BY t, k;
 SELECT min(t), max(t) FROM acc;

@@ -4,7 +4,6 @@
 SELECT s, count(*) FROM acc GROUP BY s;
 SELECT k, count(*) FROM mov GROUP BY k HAVING count(*) > 1;
 SELECT s, sum(k) AS n FROM acc GROUP BY s ORDER BY n DESC, s LIMIT 2;
--- expect: refused
 SELECT s, kind, count(*) FROM acc GROUP BY ROLLUP (s, kind);
 SELECT s, kind, count(*) FROM acc GROUP BY CUBE (s, kind);
 SELECT DISTINCT count(*) FROM acc GROUP BY s;

@@ -4,7 +4,6 @@
 SELECT acc.k, kind.label FROM acc LEFT JOIN kind ON kind.id = acc.kind;
 SELECT acc.k, kind.label FROM acc JOIN kind ON kind.id = acc.kind;
 SELECT count(*) FROM kind;
--- expect: refused
 SELECT kind.id, acc.k FROM kind LEFT JOIN acc ON kind.id = acc.kind;
 SELECT kind.id, acc.k FROM acc FULL JOIN kind ON kind.id = acc.kind;
 SELECT id FROM kind WHERE NOT EXISTS (SELECT 1 FROM acc WHERE acc.kind = kind.id);

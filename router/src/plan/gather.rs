@@ -44,6 +44,18 @@ const TEXT_ONLY: &[&str] = &[
     "regtype",
 ];
 
+/// Aggregates whose result shows in which order the rows came.
+const KEEPS_ORDER: &[&str] = &[
+    "array_agg",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "string_agg",
+    "xmlagg",
+    "json_arrayagg",
+    "json_objectagg",
+];
+
 fn no(what: impl Into<String>) -> Refusal {
     refusal(catalogue::MANY_SHARDS, what, "Narrow the statement to one shard key, or split it up.")
 }
@@ -62,6 +74,15 @@ pub(super) fn plan(
     let (mut timed, mut volatile) = (false, false);
     for called in &analysis.calls {
         let name = &called.call.name;
+        let ordered = called.call.ordered_or_distinct || called.call.over.is_some() || called.in_order;
+        if KEEPS_ORDER.contains(&name.name.as_str()) && !ordered {
+            let hint = format!("Add ORDER BY to the arguments of {}.", name.name);
+            return Err(refusal(
+                catalogue::MANY_SHARDS,
+                format!("{}(…) without an order of its rows", name.name),
+                hint,
+            ));
+        }
         match class(input, name) {
             Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
             Class::Builtin(Builtin::Stable) => timed |= is_of_time(&name.name),
@@ -72,7 +93,8 @@ pub(super) fn plan(
     }
     let lexemes = &tokens.lexemes[first..];
     let grouped = lexemes.iter().any(|lexeme| lexeme.is("group"));
-    let all = analysis.by_place || analysis.rows > 0 || has_wildcard(lexemes);
+    let table = lexemes.iter().any(|lexeme| lexeme.is("table"));
+    let all = analysis.by_place || analysis.rows > 0 || table || has_wildcard(lexemes);
     let words: HashSet<&str> = lexemes.iter().filter_map(Lexeme::identifier).collect();
     let needed = Needed { all, grouped, words };
     let mut inputs: Vec<GatherInput> = vec![];
@@ -253,8 +275,8 @@ fn column(column: &schema::Column) -> GatherColumn {
 
 /// The columns of what may be the primary key: the first unique key, if none of its columns can be NULL.
 fn primary_key(relation: &Relation) -> Vec<Box<str>> {
-    let not_null = |name: &Box<str>| relation.column(name).is_some_and(|column| column.not_null);
-    let first = relation.unique_keys.first().filter(|key| !key.is_empty() && key.iter().all(not_null));
+    let not_null = |name: &str| relation.column(name).is_some_and(|column| column.not_null);
+    let first = relation.unique_keys.first().filter(|key| !key.is_empty() && key.iter().all(|name| not_null(name)));
     first.cloned().unwrap_or_default()
 }
 

@@ -68,6 +68,7 @@ pub(crate) struct Scope<'p> {
     pub(crate) sources: Vec<Source>,
     trees: Vec<Tree>,
     top: bool,
+    in_order: bool,
 }
 
 /// Where a SELECT stands.
@@ -115,6 +116,8 @@ pub(crate) struct Called<'a> {
     pub(crate) call: &'a Call,
     /// It is one of the outermost SELECT's own.
     pub(crate) top: bool,
+    /// The rows of its SELECT come from one sub-select that puts them in order.
+    pub(crate) in_order: bool,
 }
 
 /// What was found in a statement.
@@ -295,6 +298,7 @@ impl<'a> Analysis<'a> {
         let mut scope = Scope { parent: Some(outer.scope), top: outer.top, ..Scope::default() };
         let mut matches = vec![];
         self.into |= block.into;
+        scope.in_order = matches!(block.from.as_slice(), [From::Derived(query, ..)] if !query.order.is_empty());
         let own = self.froms(input, &block.from, &mut scope, &mut matches);
         self.conditions(input, matches, &scope);
         if let Some(filter) = &block.filter {
@@ -358,7 +362,7 @@ impl<'a> Analysis<'a> {
                     parent: scope.parent,
                     sources: scope.sources.clone(),
                     trees: scope.trees.clone(),
-                    top: false,
+                    ..Scope::default()
                 };
                 calls.iter().for_each(|call| self.expr(input, call, &outer));
                 (scope.leaf(None, alias, None), vec![])
@@ -568,7 +572,7 @@ impl<'a> Analysis<'a> {
             Expr::Call(call) => {
                 let row = |argument: &&Expr| matches!(argument, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
                 self.rows_in_calls += call.arguments.iter().filter(row).count();
-                self.calls.push(Called { call, top: scope.top });
+                self.calls.push(Called { call, top: scope.top, in_order: scope.in_order });
             }
             Expr::Column { qualifier, name } => self.column(qualifier, name, scope),
             Expr::Cast(_, name) if name.starts_with("reg") => {

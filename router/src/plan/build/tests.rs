@@ -190,6 +190,7 @@ fn summary(text: &str) -> String {
         PlanKind::Anywhere => "anywhere".into(),
         PlanKind::Catalog => "catalog".into(),
         PlanKind::Local => "local".into(),
+        PlanKind::Gather(_) => "gather".into(),
         PlanKind::Reference => "reference".into(),
         PlanKind::Refuse(refusal) => format!("refuse {}", refusal.reason.number),
         PlanKind::Judge(_) => "judge".into(),
@@ -210,6 +211,7 @@ fn summary(text: &str) -> String {
             match &sharded.many {
                 Many::Refuse(refusal) => format!("{recipe}{insert} | no {}", refusal.reason.number),
                 Many::Merge { .. } => format!("{recipe}{insert} | merge"),
+                Many::Gather(_) => format!("{recipe}{insert} | gather"),
             }
         }
     };
