@@ -160,3 +160,35 @@ async fn users_of_a_sharded_database_are_looked_up_on_its_first_shard() {
     first.batch_execute("ALTER ROLE app_user LOGIN").await.unwrap();
     assert_eq!(code("app", "secret").await, None);
 }
+
+/// Each server would salt a password for itself, and the proof of one would not open the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_made_through_pgring_has_one_proof_on_all_shards() {
+    let auth = format!("[auth]\nmethods = [\"scram-sha-256\", \"md5\"]\nquery = \"{}\"", super::QUERY);
+    let cluster = Cluster::start(shards(2).with(&auth)).await;
+    cluster.admin("SHARD TABLE spread BY (id)").await;
+    let postgres = cluster.client().await;
+    postgres.batch_execute("CREATE TABLE spread (id int PRIMARY KEY)").await.unwrap();
+    let port = cluster.router().port();
+    for (sql, password) in [
+        ("CREATE ROLE made LOGIN PASSWORD 'it''s new' CONNECTION LIMIT 20", "it's new"),
+        ("ALTER ROLE made WITH ENCRYPTED PASSWORD $$other$$", "other"),
+        ("BEGIN; ALTER USER made PASSWORD 'within'; COMMIT", "within"),
+        ("ALTER USER made PASSWORD 'pässwörd'", "pässwörd"),
+    ] {
+        postgres.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        postgres.batch_execute("GRANT ALL ON spread TO made").await.unwrap();
+        let mut stored = Vec::new();
+        for shard in 0..2 {
+            let client = cluster.shard_client(shard).await;
+            let row = client.query_one("SELECT rolpassword FROM pg_authid WHERE rolname = 'made'", &[]).await.unwrap();
+            stored.push(row.get::<_, String>(0));
+        }
+        assert_eq!(stored[0], stored[1], "{sql}");
+        let quoted = password.replace('\'', "\\'");
+        let connection = format!("host=127.0.0.1 port={port} dbname=app user=made password='{quoted}'");
+        let made = connect(&connection).await;
+        assert_eq!(made.query_one("SELECT count(*) FROM spread", &[]).await.unwrap().get::<_, i64>(0), 0, "{sql}");
+    }
+    assert!(!cluster.router().log().contains("pässwörd"));
+}

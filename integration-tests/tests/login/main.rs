@@ -7,6 +7,7 @@ mod changes;
 mod databases;
 mod listed;
 mod matrix;
+mod pieces;
 mod strange;
 mod tls;
 

@@ -97,7 +97,7 @@ const ROLES: &str = r#"
 static WORLD: LazyLock<World> = LazyLock::new(|| World::launch(HBA, &format!("[auth]\nquery = \"{QUERY}\"\n{RULES}")));
 static MADE: OnceCell<()> = OnceCell::const_new();
 
-async fn world() -> &'static World {
+pub(super) async fn world() -> &'static World {
     MADE.get_or_init(|| async {
         let admin = WORLD.admin().await;
         // One iteration: thousands of them are slow without optimization.

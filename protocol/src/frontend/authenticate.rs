@@ -109,7 +109,7 @@ async fn password(
     user: &str,
     secret: &StoredSecret,
 ) -> Result<Option<Credentials>, AuthError> {
-    let answer = ask(stream, buffer, "password", build::authentication_cleartext_password).await?;
+    let answer = ask(stream, buffer, PASSWORD, build::authentication_cleartext_password).await?;
     // What no text is, nobody has as a password.
     let Ok(given) = std::str::from_utf8(password_of(&answer)?) else { return Ok(None) };
     let is_right = match secret {
@@ -128,7 +128,7 @@ async fn challenge(
     secret: &StoredSecret,
 ) -> Result<Option<Credentials>, AuthError> {
     let salt: [u8; 4] = rand::random();
-    let answer = ask(stream, buffer, "password", |out| build::authentication_md5_password(out, salt)).await?;
+    let answer = ask(stream, buffer, PASSWORD, |out| build::authentication_md5_password(out, salt)).await?;
     let response = password_of(&answer)?;
     let (stored, credentials) = match secret {
         StoredSecret::Plain(plain) => {
@@ -193,6 +193,9 @@ fn initial_response<'a>(body: &'a [u8], offered: &[&str]) -> Result<(&'a [u8], &
     Ok((mechanism, data.unwrap_or_default()))
 }
 
+/// What is asked for outside SASL.
+const PASSWORD: &str = "password";
+
 /// Sends one request and returns the body of the answer.
 async fn ask(
     stream: &mut Stream,
@@ -209,6 +212,8 @@ async fn ask(
         Ok((kind, _)) => Err(AuthError::Unexpected { asked, kind }),
         Err(ReadError::Io(error)) => Err(AuthError::Io(error)),
         Err(ReadError::Closed) => Err(AuthError::Closed),
+        // To PostgreSQL a password whose length cannot be is a client that has gone.
+        Err(ReadError::Frame(_)) if asked == PASSWORD => Err(AuthError::Closed),
         Err(ReadError::Frame(error)) => Err(AuthError::Frame(error)),
     }
 }

@@ -487,12 +487,16 @@ impl Session {
             let held = self.hold_all(&in_order, snapshot).await?;
             self.put_back(held);
         }
+        let mut proof = None;
         for (nth, shard) in shards.iter().enumerate() {
             let mut held = self.hold(snapshot, *shard).await?;
             if let Err(error) = held.open().await {
                 return Err(self.lost_while_held(&error));
             }
-            let sql = if nth == 0 { text } else { elsewhere };
+            if nth == 0 && shards.len() > 1 {
+                proof = self.with_one_proof(held.conn(), text).await;
+            }
+            let sql = proof.as_deref().unwrap_or(if nth == 0 { text } else { elsewhere });
             let result = held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await;
             let status = if self.txn.is_some() { b'T' } else { b'I' };
             match result {

@@ -13,6 +13,7 @@ mod notify;
 mod own;
 mod pins;
 pub mod prepared;
+mod roles;
 mod settings;
 mod simple;
 mod sql_prepared;

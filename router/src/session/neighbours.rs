@@ -60,23 +60,6 @@ impl Session {
     }
 }
 
-impl Session {
-    /// Lets go of idle backends of a dropped role whose name a new one gets: they know only what is no more.
-    pub(super) fn leave_roles(&self, text: &str) {
-        if let Some(name) = role_in(text) {
-            self.cluster.pools.leave_role(&name);
-        }
-    }
-}
-
-/// The role of CREATE ROLE, USER or GROUP.
-fn role_in(text: &str) -> Option<String> {
-    let mut words = Words::new(text);
-    words.words(&["create"]).then_some(())?;
-    words.one_of(&["role", "user", "group"])?;
-    words.name()
-}
-
 /// The databases of DROP DATABASE, ALTER DATABASE and CREATE DATABASE … TEMPLATE.
 fn databases_in(text: &str) -> Vec<String> {
     let mut words = Words::new(text);
@@ -99,20 +82,7 @@ fn databases_in(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{databases_in, role_in};
-
-    #[test]
-    fn roles_that_get_a_name_anew() {
-        for (text, expected) in [
-            ("CREATE ROLE \"A b\" LOGIN", Some("A b")),
-            ("create user Ann", Some("ann")),
-            ("CREATE USER MAPPING FOR ann SERVER s", Some("mapping")),
-            ("DROP ROLE ann", None),
-            ("CREATE TABLE role (id int)", None),
-        ] {
-            assert_eq!(role_in(text).as_deref(), expected, "{text}");
-        }
-    }
+    use super::databases_in;
 
     #[test]
     fn databases_that_must_be_left() {

@@ -172,7 +172,7 @@ impl Session {
     pub(super) async fn start(&mut self, startup: &[(String, String)], key: &[u8]) -> Result<(), End> {
         let mut profile = Profile::default();
         for (name, value) in startup {
-            match name.to_ascii_lowercase().as_str() {
+            match name.as_str() {
                 "user" | "database" | "replication" => {}
                 name if name.starts_with("_pq_.") => {}
                 "options" => {
@@ -180,7 +180,7 @@ impl Session {
                         profile = self.startup_setting(profile, &name, &value)?;
                     }
                 }
-                name => profile = self.startup_setting(profile, name, value)?,
+                name => profile = self.startup_setting(profile, &name.to_ascii_lowercase(), value)?,
             }
         }
         let profile = profile.intern();
@@ -322,25 +322,31 @@ fn command_line(options: &str) -> Result<Vec<(String, String)>, Report> {
     let mut settings = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let setting = if word == "-c" {
-            words.next().unwrap_or_default()
-        } else if let Some(setting) = word.strip_prefix("-c").or(word.strip_prefix("--")) {
-            setting.to_owned()
-        } else {
-            return Err(Report::with(
-                catalogue::PARAMETER_VALUE,
-                format!("invalid command-line argument for server process: {word}"),
-            )
-            .sqlstate("42601"));
+        let (switch, setting) = match word.as_str() {
+            // What follows would be a name of a database, which stands elsewhere.
+            "--" => match words.next() {
+                Some(more) => return Err(no_switch(&more)),
+                None => break,
+            },
+            "-c" => ("-c ", words.next().ok_or_else(|| no_switch(&word))?),
+            _ => match (word.strip_prefix("-c"), word.strip_prefix("--")) {
+                (Some(setting), _) => ("-c ", setting.to_owned()),
+                (None, Some(setting)) => ("--", setting.to_owned()),
+                (None, None) => return Err(no_switch(&word)),
+            },
         };
         let Some((name, value)) = setting.split_once('=') else {
-            return Err(
-                Report::with(catalogue::PARAMETER_VALUE, format!("-c {setting} requires a value")).sqlstate("42601")
-            );
+            let message = format!("{switch}{setting} requires a value");
+            return Err(Report::with(catalogue::PARAMETER_VALUE, message).sqlstate("42601"));
         };
         settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
     }
     Ok(settings)
+}
+
+fn no_switch(word: &str) -> Report {
+    let message = format!("invalid command-line argument for server process: {word}");
+    Report::with(catalogue::PARAMETER_VALUE, message).sqlstate("42601")
 }
 
 #[cfg(test)]
@@ -352,7 +358,17 @@ mod tests {
         let settings = command_line(r"-c a.b=1 --work-mem=2MB -csearch_path=a\ b").expect("valid");
         let expected = [("a.b", "1"), ("work_mem", "2MB"), ("search_path", "a b")];
         assert_eq!(settings, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
-        assert_eq!(command_line("-x").expect_err("unknown").code(), "42601");
+        for (options, message) in [
+            ("-x", "invalid command-line argument for server process: -x"),
+            ("-c", "invalid command-line argument for server process: -c"),
+            ("-- app", "invalid command-line argument for server process: app"),
+            ("-c a", "-c a requires a value"),
+            ("--a", "--a requires a value"),
+        ] {
+            let refused = command_line(options).expect_err(options);
+            assert_eq!((refused.code(), refused.message.as_str()), ("42601", message));
+        }
+        assert_eq!(command_line("-c a=1 --").expect("valid").len(), 1);
     }
 
     #[test]
