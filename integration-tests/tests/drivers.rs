@@ -119,6 +119,35 @@ async fn psycopg_runs_a_shop() {
     run_script(command, PYTHON).await;
 }
 
+/// The lines of a script that prints what it finds.
+async fn findings(script: &str, port: u16) -> Vec<String> {
+    let mut command = Command::new(python().await);
+    command.arg(scripts().join("psycopg").join(script));
+    command.env("PGRING_DSN", format!("postgresql://postgres:postgres@127.0.0.1:{port}/app"));
+    let ended = program::start(command, "", PYTHON).end(SCRIPT_LIMIT).await;
+    assert_eq!(ended.code, Some(0), "{ended}");
+    ended.out.lines().map(str::to_owned).collect()
+}
+
+/// What psycopg finds is the same on PostgreSQL and through pgring, where clients share few backends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn psycopg_finds_no_difference() {
+    const PREPARED: (&str, &str) = ("max_prepared_transactions", "20");
+    let options = pgring_integration_tests::postgres::test_options().setting(PREPARED.0, PREPARED.1);
+    let oracle = pgring_integration_tests::postgres::start_servers(1, &options).remove(0);
+    let few = shards(2).with("[pool]\nsize = 6").server_setting(PREPARED.0, PREPARED.1);
+    let cluster = Cluster::start(few).await;
+    for script in ["sessions.py", "statements.py", "values.py"] {
+        let expected = findings(script, oracle.port()).await;
+        let found = findings(script, cluster.router().port()).await;
+        assert!(expected.len() > 120, "{script}: {expected:?}");
+        let pairs = expected.iter().zip(&found).filter(|(expected, found)| expected != found);
+        let differences: Vec<_> =
+            pairs.map(|(expected, found)| format!("PostgreSQL: {expected}\npgring:     {found}")).collect();
+        assert!(expected == found, "{script}, {} lines:\n{}", found.len(), differences.join("\n\n"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asyncpg_runs_a_shop() {
     let mut command = Command::new(python().await);

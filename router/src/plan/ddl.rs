@@ -69,6 +69,7 @@ fn everywhere() -> Ddl {
 pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize, word: &str) -> Plan {
     let statement = Statement { input, tokens, lexemes: &tokens.lexemes };
     let found = match word {
+        _ if statement.is_about_a_large_object() => Ok(ddl(Ddl { default_shard_only: true, ..everywhere() })),
         "create" => statement.create(first + 1),
         "alter" => statement.alter(first + 1),
         "drop" => statement.drop(first + 1),
@@ -114,6 +115,13 @@ impl Statement<'_> {
 
     fn has(&self, word: &str) -> bool {
         self.lexemes.iter().any(|lexeme| lexeme.is(word))
+    }
+
+    /// COMMENT, GRANT, ALTER … LARGE OBJECT: these are on the default shard alone.
+    fn is_about_a_large_object(&self) -> bool {
+        (1..self.lexemes.len()).any(|at| {
+            self.is(at, "large") && self.is(at + 1, "object") && (self.is(at - 1, "on") || self.is(at - 1, "alter"))
+        })
     }
 
     fn end(&self) -> usize {

@@ -31,6 +31,10 @@ impl Session {
             }
             Verb::Commit { .. } | Verb::Rollback { .. } => self.finish(text, &verb, frame).await,
             Verb::Savepoint(_) | Verb::Release(_) | Verb::RollbackTo(_) => self.savepoint(text, &verb).await,
+            // Nothing is prepared of a transaction that has failed.
+            Verb::PrepareTransaction(_) if self.txn.as_ref().is_some_and(|txn| txn.failed) => {
+                self.finish("ROLLBACK", &Verb::Rollback { chain: false }, None).await
+            }
             _ if self.txn.as_ref().is_some_and(|txn| txn.failed) => {
                 Err(Report::new(catalogue::FAILED_TRANSACTION).into())
             }

@@ -633,6 +633,10 @@ fn traps_18_and_21_schema() {
         ("analyze", "ddl"),
         ("reindex table orders", "ddl"),
         ("refresh materialized view x", "ddl default"),
+        ("comment on large object 7 is 'x'", "ddl default"),
+        ("grant select on large object 7 to public", "ddl default"),
+        ("alter large object 7 owner to bob", "ddl default"),
+        ("comment on table large is 'large object'", "ddl"),
     ]);
 }
 
