@@ -2,8 +2,8 @@
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
 use super::{
-    Plan, PlanKind, process, read,
-    refuse::{refusal, refuse},
+    Plan, PlanKind, gather, process, read,
+    refuse::{plan, refusal, refuse},
     utility,
 };
 use crate::{
@@ -99,7 +99,11 @@ fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     }
     match parse::query(input.text, tokens, first) {
         Ok(query) => read::query(input, &query, tokens, first),
-        Err(why) => utility::not_understood(input, &why.to_string()),
+        Err(why) => match gather::unread::plan(input, tokens, first) {
+            Ok(Some(gather)) => plan(PlanKind::Gather(Box::new(gather)), true),
+            Ok(None) => utility::not_understood(input, &why.to_string()),
+            Err(refusal) => utility::not_understood(input, &format!("{why}, and {}", refusal.what)),
+        },
     }
 }
 

@@ -3,6 +3,8 @@
 //! Never: a statement that was not read, that writes, or that could tell the copied tables from the real ones
 //! (`correctness.md` 4).
 
+pub(super) mod unread;
+
 use super::{
     Gather, GatherColumn, GatherInput, GatherSource, Piece, Recipe, Refusal, Splice,
     build::Input,
@@ -121,15 +123,21 @@ pub(super) fn plan(
         let source = if *reference { GatherSource::Anywhere } else { GatherSource::Default };
         inputs.push(gathered(input, table, source, &needed)?);
     }
+    clash(&inputs)?;
+    for gathered in &mut inputs {
+        gathered.splices = qualified(input, &tokens.lexemes, &gathered.table);
+    }
+    Ok(Gather { inputs, timed, volatile })
+}
+
+/// Two tables of one name cannot both be hidden.
+fn clash(inputs: &[GatherInput]) -> Result<(), Refusal> {
     for (at, one) in inputs.iter().enumerate() {
         if inputs[..at].iter().any(|other| other.table.name == one.table.name) {
             return Err(no(format!("two tables of the name {:?}", one.table.name)));
         }
     }
-    for gathered in &mut inputs {
-        gathered.splices = qualified(input, &tokens.lexemes, &gathered.table);
-    }
-    Ok(Gather { inputs, timed, volatile })
+    Ok(())
 }
 
 fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
 //! Txn: a client's transaction: on which backends it is open, what its first statement decided, how it ends.
 //! Never: SQL of its own beyond BEGIN, COMMIT and ROLLBACK.
 //!
-//! For now one shard may be written, and the first statement that reaches rows decides which shards the transaction
-//! may touch at all; a change of schema takes in every shard.
+//! For now one shard may be written. Under READ COMMITTED any may be read; where all statements see one snapshot, the
+//! first statement that reaches rows decides on which shards. A change of schema takes in every shard.
 
 use crate::{
     error::{Report, catalogue},
@@ -176,7 +176,7 @@ impl Txn {
     /// Decides whether a statement may reach these shards.
     ///
     /// # Errors
-    /// 0A000 if it would take in a shard that the first statement did not.
+    /// 0A000 if it would write on a second shard, or see another shard's later snapshot.
     pub fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Report> {
         if reach == Reach::Nothing {
             return Ok(());
@@ -187,6 +187,9 @@ impl Txn {
                 .hint("Use READ COMMITTED for statements over several shards."));
         }
         match &mut self.decided {
+            Some(decided) if reach != Reach::Schema && !self.one_snapshot => {
+                decided.extend(shards.iter().filter(|shard| !decided.contains(shard)).collect::<Vec<_>>());
+            }
             Some(decided) if reach != Reach::Schema => {
                 if shards.iter().any(|shard| !decided.contains(shard)) {
                     return Err(second_shard());
@@ -288,6 +291,8 @@ impl Txn {
 
 fn second_shard() -> Report {
     Report::new(catalogue::SECOND_SHARD)
-        .detail("the transaction's first statement decided its shards, and this statement reaches another")
+        .detail(
+            "the transaction has written on one shard, or sees the snapshot of one, and this statement reaches another",
+        )
         .hint("Run the statements in transactions of their own.")
 }

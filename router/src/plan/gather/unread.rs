@@ -1,0 +1,272 @@
+//! Unread: a gather of a statement whose grammar is not known here, by its words alone. In: tokens. Out: the inputs
+//! of a gather, whole tables. Never: a statement that could write, lock, look at storage, or call what is not
+//! listed: each word is taken for the worst that it can be.
+
+use super::{KEEPS_ORDER, Needed, clash, gathered, is_of_time, no, qualified, touches_nothing};
+use crate::{
+    error::catalogue,
+    plan::{
+        Gather, GatherInput, GatherSource, Recipe, Refusal,
+        build::Input,
+        names::{self, Meaning},
+        read::{Class, class},
+        refuse::refusal,
+    },
+    sql::{
+        facts::Name,
+        parse::{Kind, Lexeme, Tokens},
+        volatility::{BARE, Builtin},
+        words::is_reserved,
+    },
+};
+use pgring_config::tables::TableName;
+use std::collections::HashSet;
+
+/// Words with which a statement may do more than read rows, or tell a table's copy from the table.
+const REFUSED: &[&str] = &[
+    "cmax",
+    "cmin",
+    "copy",
+    "ctid",
+    "delete",
+    "insert",
+    "into",
+    "merge",
+    "nowait",
+    "only",
+    "refresh",
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+    "returning",
+    "tableoid",
+    "tablesample",
+    "truncate",
+    "update",
+    "xmax",
+    "xmin",
+];
+
+/// Words that may stand before a parenthesis without being the name of a function.
+const SYNTAX: &[&str] = &[
+    "between",
+    "bit",
+    "bpchar",
+    "by",
+    "char",
+    "character",
+    "cube",
+    "dec",
+    "decimal",
+    "escape",
+    "exists",
+    "extract",
+    "filter",
+    "float",
+    "from",
+    "grouping",
+    "ilike",
+    "interval",
+    "is",
+    "join",
+    "json_table",
+    "like",
+    "materialized",
+    "nchar",
+    "numeric",
+    "overlay",
+    "over",
+    "position",
+    "precision",
+    "rollup",
+    "row",
+    "rows",
+    "search",
+    "sets",
+    "similar",
+    "substring",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "to",
+    "treat",
+    "trim",
+    "values",
+    "varchar",
+    "varying",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+    "zone",
+    "passing",
+    "columns",
+    "path",
+    "wrapper",
+];
+
+/// Plans a gather of a statement that could not be parsed; None if it reaches no sharded table.
+///
+/// # Errors
+/// Why it cannot be gathered.
+pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<Option<Gather>, Refusal> {
+    let lexemes = &tokens.lexemes[first..];
+    let begins = ["select", "with", "values", "table"].iter().any(|word| lexemes.first().is_some_and(|l| l.is(word)));
+    if !begins && !lexemes.first().is_some_and(|lexeme| lexeme.is_symbol("(")) {
+        return Ok(None);
+    }
+    if let Some(word) = lexemes.iter().find_map(|lexeme| refused(lexeme)) {
+        return Err(no(format!("{word:?} in a form that is not read here")));
+    }
+    if locks(lexemes) {
+        return Err(no("a locking clause"));
+    }
+    let (mut timed, mut volatile) = (false, false);
+    for at in 0..lexemes.len() {
+        judge(input, lexemes, at, &mut timed, &mut volatile)?;
+    }
+    let inputs = inputs(input, tokens, lexemes)?;
+    if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
+        return Ok(None);
+    }
+    Ok(Some(Gather { inputs, timed, volatile }))
+}
+
+fn refused(lexeme: &Lexeme) -> Option<&str> {
+    lexeme.identifier().filter(|word| REFUSED.contains(word))
+}
+
+/// FOR UPDATE, FOR SHARE and such; `FOR` alone may be a part of `substring`.
+fn locks(lexemes: &[Lexeme]) -> bool {
+    lexemes
+        .windows(2)
+        .any(|pair| pair[0].is("for") && ["update", "no", "share", "key"].iter().any(|word| pair[1].is(word)))
+}
+
+/// Looks at what may be a call.
+fn judge(
+    input: &Input<'_>,
+    lexemes: &[Lexeme],
+    at: usize,
+    timed: &mut bool,
+    volatile: &mut bool,
+) -> Result<(), Refusal> {
+    let Some(word) = lexemes[at].identifier() else { return Ok(()) };
+    let quoted = matches!(lexemes[at].kind, Kind::Quoted(_));
+    let dot = |at: usize| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol("."));
+    if !quoted && BARE.contains(&word) {
+        *timed |= is_of_time(word);
+    }
+    if !lexemes.get(at + 1).is_some_and(|next| next.is_symbol("(")) {
+        return Ok(());
+    }
+    if !quoted && (is_reserved(word) || SYNTAX.contains(&word)) {
+        return Ok(());
+    }
+    let schema = (at >= 2 && dot(at - 1)).then(|| lexemes[at - 2].identifier().map(str::to_owned)).flatten();
+    let name = Name { schema, name: word.to_owned() };
+    let close = closing(lexemes, at + 1);
+    if KEEPS_ORDER.contains(&word) {
+        let inside = &lexemes[at + 1..close.min(lexemes.len())];
+        let behind = lexemes.get(close + 1);
+        let ordered = inside.iter().any(|lexeme| lexeme.is("order") || lexeme.is("distinct"))
+            || behind.is_some_and(|next| next.is("over") || next.is("within"));
+        if !ordered {
+            let hint = format!("Add ORDER BY to the arguments of {word}.");
+            return Err(refusal(catalogue::MANY_SHARDS, format!("{word}(…) without an order of its rows"), hint));
+        }
+    }
+    match class(input, &name) {
+        Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
+        Class::Builtin(Builtin::Stable) => *timed |= is_of_time(word),
+        Class::Builtin(Builtin::Volatile) if word != "setseed" => *volatile = true,
+        Class::User(_) if touches_nothing(input, &name) => *volatile = true,
+        Class::Builtin(Builtin::Unknown) if is_column_list(lexemes, at, close) => {}
+        _ => return Err(no(format!("{word}, a function that may look at tables,"))),
+    }
+    Ok(())
+}
+
+/// The token of the parenthesis that closes the one at `open`.
+fn closing(lexemes: &[Lexeme], open: usize) -> usize {
+    let mut depth = 0_i32;
+    for (at, lexeme) in lexemes.iter().enumerate().skip(open) {
+        if lexeme.is_symbol("(") {
+            depth += 1;
+        } else if lexeme.is_symbol(")") {
+            depth -= 1;
+            if depth == 0 {
+                return at;
+            }
+        }
+    }
+    lexemes.len()
+}
+
+/// `name (a, b)` names the columns of a CTE or of an alias.
+fn is_column_list(lexemes: &[Lexeme], at: usize, close: usize) -> bool {
+    let plain = |lexeme: &Lexeme| lexeme.identifier().is_some() || lexeme.is_symbol(",");
+    if !lexemes.get(at + 2..close).is_some_and(|inside| inside.iter().all(plain)) {
+        return false;
+    }
+    let before = at.checked_sub(1).and_then(|at| lexemes.get(at));
+    let is = |words: &[&str]| before.is_some_and(|before| words.iter().any(|word| before.is(word)));
+    let comma = before.is_some_and(|before| before.is_symbol(","));
+    let cte = (is(&["with", "recursive"]) || comma) && lexemes.get(close + 1).is_some_and(|next| next.is("as"));
+    cte || is(&["as"]) || before.is_some_and(|before| before.is_symbol(")"))
+}
+
+/// Every relation that a word of the statement can mean.
+fn inputs(input: &Input<'_>, tokens: &Tokens, lexemes: &[Lexeme]) -> Result<Vec<GatherInput>, Refusal> {
+    let needed = Needed { all: true, grouped: lexemes.iter().any(|lexeme| lexeme.is("group")), words: HashSet::new() };
+    let mut inputs: Vec<GatherInput> = vec![];
+    for (at, lexeme) in lexemes.iter().enumerate() {
+        let Some(word) = lexeme.identifier() else { continue };
+        let behind_dot = at >= 2 && lexemes[at - 1].is_symbol(".");
+        let schema = behind_dot.then(|| lexemes[at - 2].identifier()).flatten();
+        let keyword = matches!(lexeme.kind, Kind::Word(_)) && is_reserved(word);
+        if keyword && !behind_dot {
+            continue;
+        }
+        let (table, source) = match names::resolve(input, schema, word) {
+            Meaning::Sharded(table, sharded) => {
+                let source = GatherSource::Sharded { group: sharded.group, recipe: Recipe::Every };
+                (table, source)
+            }
+            Meaning::Reference(table) => (table, GatherSource::Anywhere),
+            Meaning::Local(table) if is_known(input, &table) => (table, GatherSource::Default),
+            Meaning::Local(_) => continue,
+            Meaning::ShardedView(_) => return Err(no("a view that reads a sharded table")),
+            Meaning::Temporary => return Err(no("a sharded table and a temporary one")),
+            // `pg_catalog.lower(…)`
+            Meaning::System if lexemes.get(at + 1).is_some_and(|next| next.is_symbol("(")) => continue,
+            Meaning::System => return Err(no("a sharded table and a system catalog")),
+        };
+        if inputs.iter().all(|input| input.table != table) {
+            let mut one = gathered(input, &table, source, &needed)?;
+            one.splices = qualified(input, &tokens.lexemes, &table);
+            inputs.push(one);
+        }
+    }
+    clash(&inputs)?;
+    Ok(inputs)
+}
+
+fn is_known(input: &Input<'_>, table: &TableName) -> bool {
+    input.schema.relation(table).is_some_and(|relation| !relation.columns.is_empty())
+}
