@@ -39,6 +39,8 @@ pub fn apply_with_origins(text: &[u8], lexed: &Lexed, splices: &[Splice]) -> (Ve
         for piece in &splice.with {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                // Filled in before the statement is planned.
+                Piece::Time => out.extend_from_slice(b"pg_catalog.now()"),
                 Piece::Span(from, to) => own(&mut out, lexed.text_at(*from), lexed.text_at(*to)),
             }
         }

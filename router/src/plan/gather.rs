@@ -3,10 +3,11 @@
 //! Never: a statement that was not read, that writes, or that could tell the copied tables from the real ones
 //! (`correctness.md` 4).
 
+mod time;
 pub(super) mod unread;
 
 use super::{
-    Gather, GatherColumn, GatherInput, GatherSource, Piece, Recipe, Refusal, Splice,
+    Gather, GatherColumn, GatherInput, GatherSource, Piece, Recipe, Refusal, Splice, Timed,
     build::Input,
     join::{Analysis, Push},
     read::{Class, class},
@@ -73,7 +74,7 @@ pub(super) fn plan(
     first: usize,
 ) -> Result<Gather, Refusal> {
     form(analysis)?;
-    let (mut timed, mut volatile) = (false, false);
+    let mut timed = false;
     for called in &analysis.calls {
         let name = &called.call.name;
         let ordered = called.call.ordered_or_distinct || called.call.over.is_some() || called.in_order;
@@ -87,9 +88,9 @@ pub(super) fn plan(
         }
         match class(input, name) {
             Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
-            Class::Builtin(Builtin::Stable) => timed |= is_of_time(&name.name),
-            Class::Builtin(Builtin::Volatile) if name.name != "setseed" => volatile = true,
-            Class::User(volatility) if touches_nothing(input, name) => volatile |= volatility == Volatility::Volatile,
+            Class::Builtin(Builtin::Stable) => timed |= time::is_of_time(&name.name),
+            Class::Builtin(Builtin::Volatile) if name.name != "setseed" => {}
+            Class::User(_) if touches_nothing(input, name) => {}
             _ => return Err(no(format!("{}, a function that may look at tables,", name.name))),
         }
     }
@@ -127,7 +128,8 @@ pub(super) fn plan(
     for gathered in &mut inputs {
         gathered.splices = qualified(input, &tokens.lexemes, &gathered.table);
     }
-    Ok(Gather { inputs, timed, volatile })
+    let timed = if timed { time::timed(input, &tokens.lexemes, first) } else { Timed::No };
+    Ok(Gather { inputs, timed })
 }
 
 /// Two tables of one name cannot both be hidden.
@@ -156,20 +158,6 @@ fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {
         Some((_, what)) => Err(no(what)),
         None => Ok(()),
     }
-}
-
-fn is_of_time(name: &str) -> bool {
-    const TIME: &[&str] = &[
-        "age",
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "localtime",
-        "localtimestamp",
-        "now",
-        "transaction_timestamp",
-    ];
-    TIME.contains(&name)
 }
 
 /// A user's function, in a language of the server's, whose body and whatever it calls names no relation and changes

@@ -71,6 +71,8 @@ pub enum Piece {
     Text(String),
     /// The client's own text at this span (in coordinates of the shape), literals included.
     Span(u32, u32),
+    /// The time at which the transaction began, as a value of type timestamptz.
+    Time,
 }
 
 /// A plan.
@@ -201,10 +203,21 @@ pub enum Many {
 pub struct Gather {
     /// What is copied.
     pub inputs: Vec<GatherInput>,
-    /// Its value depends on when the transaction began.
-    pub timed: bool,
-    /// It calls a volatile function.
-    pub volatile: bool,
+    /// How it depends on when the transaction began.
+    pub timed: Timed,
+}
+
+/// How a statement depends on when its transaction began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// Not at all.
+    No,
+    /// It can be replaced by these, with one value for all servers.
+    Outside(Vec<Splice>),
+    /// As `Outside`, but columns would get other names by it.
+    Listed(Vec<Splice>),
+    /// In a way that is not seen in the text (`age(x)`).
+    Hidden,
 }
 
 /// One table of a gather.

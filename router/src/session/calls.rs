@@ -88,7 +88,7 @@ impl Session {
         let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
         let server = |shard, reach| Ok(Target::Server { shard, reach, apart: false });
         match &plan.kind {
-            PlanKind::Anywhere if plan.reads_only => server(any(), Reach::Nothing),
+            PlanKind::Anywhere => server(any(), Reach::Nothing),
             PlanKind::Catalog if plan.reads_only => {
                 let apart = self.txn.as_ref().is_some_and(|txn| !txn.includes(default));
                 Ok(Target::Server { shard: default, reach: Reach::Nothing, apart })
@@ -97,7 +97,7 @@ impl Session {
                 let one_snapshot = self.txn.as_ref().is_some_and(|txn| txn.one_snapshot);
                 server(any(), if one_snapshot { Reach::Read } else { Reach::Nothing })
             }
-            PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local => server(default, reach),
+            PlanKind::Catalog | PlanKind::Local => server(default, reach),
             PlanKind::Sharded(sharded) => match route::resolve(sharded, values, &snapshot.topology)? {
                 Route::One(shard) => server(shard, reach),
                 Route::Many(_) | Route::Apart if snapshot.topology.shards.len() == 1 => server(default, reach),
@@ -226,11 +226,15 @@ impl Session {
             Many::Gather(gather) => return self.answer_by_gather(gather, values, execution, snapshot).await,
             Many::Merge { splices, merge, gather } => (splices, merge, gather),
         };
-        let Route::Many(shards) = route else {
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("the statement's shard keys lead to different shards")
-                .hint("Give one shard key for all its tables.")
-                .into());
+        let shards = match route {
+            Route::Many(shards) => shards,
+            Route::One(shard) => vec![shard],
+            Route::Apart => {
+                return Err(Report::new(catalogue::MANY_SHARDS)
+                    .detail("the statement's shard keys lead to different shards")
+                    .hint("Give one shard key for all its tables.")
+                    .into());
+            }
         };
         self.check_fanout(shards.len())?;
         let reach = if plan.reads_only { Reach::Read } else { Reach::Write };

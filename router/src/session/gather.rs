@@ -16,9 +16,10 @@ use crate::{
         splice::{self, Positions},
     },
     metrics::RouteKind,
-    plan::{Gather, GatherInput, GatherSource, Splice},
+    plan::{Gather, GatherInput, GatherSource, Many, Piece, PlanKind, Sharded, Splice, Timed},
     pool::conn::{Conn, ConnError},
     route::{self, bind::Values},
+    sql::fingerprint::{Lexed, lex},
     txn::Reach,
 };
 use bytes::BytesMut;
@@ -70,12 +71,22 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
         let in_txn = self.txn.is_some();
-        if in_txn && plan.timed {
-            self.judge(values.text, execution.as_ref(), snapshot).await?;
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("the time of the transaction in a statement over several shards")
-                .hint("Give the time as a value, or run the statement outside the transaction.")
-                .into());
+        let mut times: &[Splice] = &[];
+        match &plan.timed {
+            Timed::No => {}
+            Timed::Outside(splices) => {
+                return Box::pin(self.at_one_time(splices, values, execution, snapshot)).await;
+            }
+            Timed::Listed(splices) if in_txn => times = splices,
+            Timed::Hidden if in_txn => {
+                self.judge(values.text, execution.as_ref(), snapshot).await?;
+                return Err(Report::new(catalogue::MANY_SHARDS)
+                    .detail("the time of the transaction in a statement over several shards")
+                    .hint("Give the time as a value, or run the statement outside the transaction.")
+                    .into());
+            }
+            // The server that answers has one time for it all.
+            Timed::Listed(_) | Timed::Hidden => {}
         }
         let home = snapshot.topology.default_shard;
         let inputs = self.placed(plan, values, in_txn, snapshot);
@@ -92,6 +103,10 @@ impl Session {
         self.check_fanout(shards.len())?;
         self.admit(&shards, Reach::Read)?;
         let mut splices: Vec<Splice> = inputs.iter().flat_map(|(_, input, _)| input.splices.iter().cloned()).collect();
+        if !times.is_empty() {
+            let time = self.transaction_time(snapshot).await?;
+            splices.extend(times.iter().map(|splice| at_time(splice, &time)));
+        }
         splices.sort_by_key(|splice| splice.start);
         let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
         let work = Work { inputs, values, execution, in_txn, text, origins };
@@ -123,6 +138,60 @@ impl Session {
         self.put_back(idle);
         self.me.end_work();
         result.map(|()| RouteKind::Gather)
+    }
+
+    /// Answers a SELECT whose functions of time are replaced by the one time of its transaction: then it may be merged,
+    /// and its conditions go to the shards.
+    async fn at_one_time(
+        &mut self,
+        splices: &[Splice],
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<RouteKind, Fault> {
+        self.judge(values.text, execution.as_ref(), snapshot).await?;
+        let time = self.transaction_time(snapshot).await?;
+        let splices: Vec<Splice> = splices.iter().map(|splice| at_time(splice, &time)).collect();
+        let text = splice::apply(values.text, values.lexed, &splices);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let mut lexed = Lexed::default();
+        lex(text.as_bytes(), &mut lexed);
+        let plan = self.plan(&text, &mut lexed);
+        let values = Values { text: text.as_bytes(), lexed: &lexed, ..*values };
+        match &plan.kind {
+            PlanKind::Gather(gather) | PlanKind::Sharded(Sharded { many: Many::Gather(gather), .. })
+                if gather.timed != Timed::No =>
+            {
+                Err(Report::new(catalogue::INTERNAL).detail("a time was left in a statement").into())
+            }
+            _ => self.call(&plan, &values, execution, snapshot).await,
+        }
+    }
+
+    /// When the client's transaction began, as SQL.
+    async fn transaction_time(&mut self, snapshot: &Arc<Snapshot>) -> Result<String, Fault> {
+        let micros = if let Some(txn) = &self.txn {
+            let default = snapshot.topology.default_shard;
+            let shard = txn.participants.first().map_or_else(|| txn.any(default), |participant| participant.shard);
+            self.admit(&[shard], Reach::Read)?;
+            let mut held = self.hold(snapshot, shard).await?;
+            let sql = "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
+            let asked = match held.open().await {
+                Ok(()) => held.conn().housekeep(sql).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(rows) => {
+                    self.let_go(held, b'T', Reach::Read);
+                    rows.into_iter().flatten().flatten().next().unwrap_or_default()
+                }
+                Err(error) => return Err(self.lost_while_held(&error)),
+            }
+        } else {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            since.unwrap_or_default().as_micros().to_string()
+        };
+        Ok(format!("(CAST('1970-01-01 00:00:00+00' AS timestamptz) + CAST('{micros} microseconds' AS interval))"))
     }
 
     /// The inputs that are copied, with their shards. What is on the default shard is read there, unless the client's
@@ -255,6 +324,14 @@ impl Session {
             Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
         }
     }
+}
+
+fn at_time(splice: &Splice, time: &str) -> Splice {
+    let with = splice.with.iter().map(|piece| match piece {
+        Piece::Time => Piece::Text(time.to_owned()),
+        piece => piece.clone(),
+    });
+    Splice { start: splice.start, end: splice.end, with: with.collect() }
 }
 
 /// Has PostgreSQL judge the client's statement, and makes the temporary tables. Returns the types of its parameters

@@ -173,6 +173,7 @@ fn spliced(text: &str, lexed: &Lexed, splices: &[crate::plan::Splice]) -> String
             match piece {
                 crate::plan::Piece::Text(text) => out.push_str(text),
                 crate::plan::Piece::Span(start, end) => out.push_str(&text[at(*start)..at(*end)]),
+                crate::plan::Piece::Time => out.push_str("TIME"),
             }
         }
         from = at(splice.end);

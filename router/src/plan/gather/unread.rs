@@ -2,11 +2,11 @@
 //! of a gather, whole tables. Never: a statement that could write, lock, look at storage, or call what is not
 //! listed: each word is taken for the worst that it can be.
 
-use super::{KEEPS_ORDER, Needed, clash, gathered, is_of_time, no, qualified, touches_nothing};
+use super::{KEEPS_ORDER, Needed, clash, gathered, no, qualified, time, touches_nothing};
 use crate::{
     error::catalogue,
     plan::{
-        Gather, GatherInput, GatherSource, Recipe, Refusal,
+        Gather, GatherInput, GatherSource, Recipe, Refusal, Timed,
         build::Input,
         names::{self, Meaning},
         read::{Class, class},
@@ -136,15 +136,16 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
     if locks(lexemes) {
         return Err(no("a locking clause"));
     }
-    let (mut timed, mut volatile) = (false, false);
+    let mut timed = false;
     for at in 0..lexemes.len() {
-        judge(input, lexemes, at, &mut timed, &mut volatile)?;
+        timed |= judge(input, lexemes, at)?;
     }
     let inputs = inputs(input, tokens, lexemes)?;
     if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
         return Ok(None);
     }
-    Ok(Some(Gather { inputs, timed, volatile }))
+    let timed = if timed { time::timed(input, &tokens.lexemes, first) } else { Timed::No };
+    Ok(Some(Gather { inputs, timed }))
 }
 
 fn refused(lexeme: &Lexeme) -> Option<&str> {
@@ -158,25 +159,15 @@ fn locks(lexemes: &[Lexeme]) -> bool {
         .any(|pair| pair[0].is("for") && ["update", "no", "share", "key"].iter().any(|word| pair[1].is(word)))
 }
 
-/// Looks at what may be a call.
-fn judge(
-    input: &Input<'_>,
-    lexemes: &[Lexeme],
-    at: usize,
-    timed: &mut bool,
-    volatile: &mut bool,
-) -> Result<(), Refusal> {
-    let Some(word) = lexemes[at].identifier() else { return Ok(()) };
+/// Looks at what may be a call. Returns whether its value depends on when the transaction began.
+fn judge(input: &Input<'_>, lexemes: &[Lexeme], at: usize) -> Result<bool, Refusal> {
+    let Some(word) = lexemes[at].identifier() else { return Ok(false) };
     let quoted = matches!(lexemes[at].kind, Kind::Quoted(_));
     let dot = |at: usize| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol("."));
-    if !quoted && BARE.contains(&word) {
-        *timed |= is_of_time(word);
-    }
-    if !lexemes.get(at + 1).is_some_and(|next| next.is_symbol("(")) {
-        return Ok(());
-    }
-    if !quoted && (is_reserved(word) || SYNTAX.contains(&word)) {
-        return Ok(());
+    let bare = !quoted && BARE.contains(&word) && time::is_of_time(word);
+    let called = lexemes.get(at + 1).is_some_and(|next| next.is_symbol("("));
+    if !called || !quoted && (is_reserved(word) || SYNTAX.contains(&word)) {
+        return Ok(bare);
     }
     let schema = (at >= 2 && dot(at - 1)).then(|| lexemes[at - 2].identifier().map(str::to_owned)).flatten();
     let name = Name { schema, name: word.to_owned() };
@@ -193,13 +184,13 @@ fn judge(
     }
     match class(input, &name) {
         Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
-        Class::Builtin(Builtin::Stable) => *timed |= is_of_time(word),
-        Class::Builtin(Builtin::Volatile) if word != "setseed" => *volatile = true,
-        Class::User(_) if touches_nothing(input, &name) => *volatile = true,
+        Class::Builtin(Builtin::Stable) => return Ok(time::is_of_time(word)),
+        Class::Builtin(Builtin::Volatile) if word != "setseed" => {}
+        Class::User(_) if touches_nothing(input, &name) => {}
         Class::Builtin(Builtin::Unknown) if is_column_list(lexemes, at, close) => {}
         _ => return Err(no(format!("{word}, a function that may look at tables,"))),
     }
-    Ok(())
+    Ok(bare)
 }
 
 /// The token of the parenthesis that closes the one at `open`.
