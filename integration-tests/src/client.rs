@@ -2,15 +2,22 @@
 //! In: where to connect. Out: answers, as a library or the wire gives them. Never: hides an error of the wire.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use pgring_protocol::tls::{TlsMode, client_config};
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::frontend;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::{Client, NoTls};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// How long a raw connection waits for a frame.
 const FRAME_PATIENCE: Duration = Duration::from_secs(20);
@@ -76,10 +83,15 @@ impl Frame {
     }
 }
 
+/// What carries a raw connection: TCP, TLS over it, a Unix-domain socket.
+trait Carrier: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Sync + Unpin> Carrier for T {}
+
 /// A connection whose bytes the test writes and reads itself.
 #[derive(Debug)]
 pub struct Raw {
-    stream: TcpStream,
+    stream: Box<dyn Carrier>,
     input: BytesMut,
     /// Process id and secret for a CancelRequest, once logged in.
     pub cancel_key: Option<(i32, i32)>,
@@ -93,9 +105,33 @@ impl Raw {
     /// # Panics
     /// If nobody listens.
     pub async fn connect(port: u16) -> Raw {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a listener");
-        stream.set_nodelay(true).expect("a TCP socket");
-        Raw { stream, input: BytesMut::new(), cancel_key: None, parameters: BTreeMap::new() }
+        Self::over(tcp(port).await)
+    }
+
+    /// Connects to a Unix-domain socket and sends nothing.
+    ///
+    /// # Panics
+    /// If nobody listens.
+    pub async fn connect_unix(path: &Path) -> Raw {
+        Self::over(UnixStream::connect(path).await.expect("a listener"))
+    }
+
+    /// Connects to 127.0.0.1, asks for TLS and shakes hands; the server's certificate is not looked at.
+    ///
+    /// # Panics
+    /// If nobody listens, or there is no TLS.
+    pub async fn connect_tls(port: u16, config: Arc<ClientConfig>) -> Raw {
+        let mut stream = tcp(port).await;
+        let mut request = BytesMut::new();
+        frontend::ssl_request(&mut request);
+        stream.write_all(&request).await.expect("a listener");
+        assert_eq!(stream.read_u8().await.expect("an answer to the SSLRequest"), b'S');
+        let name = ServerName::try_from("localhost").expect("a name");
+        Self::over(TlsConnector::from(config).connect(name, stream).await.expect("a handshake"))
+    }
+
+    fn over(stream: impl Carrier + 'static) -> Raw {
+        Raw { stream: Box::new(stream), input: BytesMut::new(), cancel_key: None, parameters: BTreeMap::new() }
     }
 
     /// Connects and logs in, up to ReadyForQuery.
@@ -180,7 +216,7 @@ impl Raw {
 
     /// Sends bytes as they are; false if the other side has closed.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok()
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     /// Sends what a function of `postgres_protocol::message::frontend` writes.
@@ -311,6 +347,20 @@ impl Raw {
         assert!(self.send(&out).await, "the server has closed the connection");
         self.read_until_ready().await
     }
+}
+
+async fn tcp(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a listener");
+    stream.set_nodelay(true).expect("a TCP socket");
+    stream
+}
+
+/// TLS as a client that trusts whoever answers.
+///
+/// # Panics
+/// Never: there is nothing that could be missing.
+pub fn any_tls() -> Arc<ClientConfig> {
+    client_config(TlsMode::Require, None, None).expect("no file is needed").expect("a mode with TLS")
 }
 
 /// Writes a Bind message with parameters in text and all results in one format.

@@ -21,6 +21,7 @@ pub const ADMIN_DATABASE: &str = "pgring";
 pub struct ClusterOptions {
     shards: usize,
     server: ServerOptions,
+    listen: Vec<String>,
     general: Vec<String>,
     database: Vec<String>,
     sections: Vec<String>,
@@ -32,6 +33,7 @@ pub fn shards(count: usize) -> ClusterOptions {
     ClusterOptions {
         shards: count,
         server: test_options(),
+        listen: Vec::new(),
         general: Vec::new(),
         database: Vec::new(),
         sections: Vec::new(),
@@ -44,6 +46,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn general(mut self, line: &str) -> Self {
         self.general.push(line.to_owned());
+        self
+    }
+
+    /// Lets clients connect here too, such as at `unix:/a/folder`.
+    #[must_use]
+    pub fn also_listen(mut self, address: &str) -> Self {
+        self.listen.push(address.to_owned());
         self
     }
 
@@ -85,7 +94,9 @@ impl ClusterOptions {
     /// The configuration file of a router in front of these servers.
     fn configuration(&self, servers: &[Server], port: u16, http_port: u16) -> String {
         let mut text = String::new();
-        let _ = writeln!(text, "[general]\nlisten = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:{http_port}\"");
+        let others: String = self.listen.iter().map(|address| format!(", \"{address}\"")).collect();
+        let _ = writeln!(text, "[general]\nlisten = [\"127.0.0.1:{port}\"{others}]");
+        let _ = writeln!(text, "http = \"127.0.0.1:{http_port}\"");
         let _ = writeln!(text, "admin_users = [\"postgres\"]");
         self.general.iter().for_each(|line| text += &format!("{line}\n"));
         let _ = writeln!(text, "\n[[users]]\nname = \"postgres\"\npassword = \"postgres\"");

@@ -39,6 +39,25 @@ use tokio_rustls::rustls::ClientConfig;
 /// A client of this router.
 pub type Client = registry::Client<Arc<CancelHandle>>;
 
+/// Cancels what runs for a client at this moment, or lets it wait no longer for a backend; returns how many servers
+/// were asked, when each has taken the request. A statement that it begins later is not hit.
+pub async fn cancel(client: &Client) -> usize {
+    // Entered while the backends cannot end their work.
+    let working = client.with_working(|backend| (backend.clone(), backend.gate.enter()));
+    client.give_up();
+    // In tasks of their own: a request under way goes on when who asked for it leaves.
+    let sent: Vec<_> = working.into_iter().map(|(backend, passing)| tokio::spawn(backend.cancel(passing))).collect();
+    let mut asked = 0;
+    for sent in sent {
+        match sent.await {
+            Ok(Ok(())) => asked += 1,
+            Ok(Err(error)) => tracing::warn!(client = client.id, %error, "a cancel request did not reach its server"),
+            Err(error) => tracing::error!(client = client.id, %error, "a cancel request was lost"),
+        }
+    }
+    asked
+}
+
 /// Where a shard's primary is.
 #[derive(Clone, Debug)]
 pub struct Place {

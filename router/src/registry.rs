@@ -99,6 +99,9 @@ pub struct Client<B> {
     pins: Mutex<Vec<(String, SystemTime)>>,
 }
 
+/// Set in what a client does when it waits and was asked to give its statement up.
+const GIVEN_UP: u8 = 1 << 7;
+
 impl<B: Clone> Client<B> {
     /// Says what the client does from now on.
     pub fn set_doing(&self, doing: Doing) {
@@ -108,12 +111,31 @@ impl<B: Clone> Client<B> {
 
     /// What the client does.
     pub fn doing(&self) -> Doing {
-        match self.doing.load(Ordering::Relaxed) {
+        match self.doing.load(Ordering::Relaxed) & !GIVEN_UP {
             0 => Doing::Idle,
             1 => Doing::InTransaction,
             2 => Doing::Active,
             _ => Doing::Waiting,
         }
+    }
+
+    /// Asks a client that waits to give its statement up; does nothing to one that does not wait.
+    pub fn give_up(&self) {
+        let waits = Doing::Waiting as u8;
+        if self.doing.compare_exchange(waits, waits | GIVEN_UP, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// The client waits, and was asked not to.
+    pub fn has_given_up(&self) -> bool {
+        self.doing.load(Ordering::Acquire) & GIVEN_UP != 0
+    }
+
+    /// The client has waited, and works from now on; whether it was asked to give up before.
+    pub fn end_wait(&self) -> bool {
+        self.changed.store(now().0, Ordering::Relaxed);
+        self.doing.swap(Doing::Active as u8, Ordering::AcqRel) & GIVEN_UP != 0
     }
 
     /// Seconds since it began to do so.

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::{MessageError, Reader};
+use crate::sqlstate;
 
 /// Letters of the fields.
 pub mod field {
@@ -110,6 +111,27 @@ impl Fields {
         }
         reader.end()?;
         Ok(Self { fields })
+    }
+
+    /// The body of an ErrorResponse with all that an error must have; whether anything had to be added. A server that
+    /// left something out, or whose error cannot be read, is quoted as far as it goes.
+    #[must_use]
+    pub fn of_error(body: &[u8]) -> (Self, bool) {
+        let read = Self::parse(body);
+        let mut is_changed = read.is_err();
+        let mut fields = read.unwrap_or_default();
+        for (letter, otherwise) in [
+            (field::SEVERITY, "ERROR"),
+            (field::CODE, sqlstate::INTERNAL_ERROR),
+            (field::MESSAGE, "the server sent an error that says nothing"),
+        ] {
+            let is_short = |value: &[u8]| value.is_empty() || (letter == field::CODE && value.len() != 5);
+            if fields.raw(letter).is_none_or(is_short) {
+                fields.set(letter, otherwise);
+                is_changed = true;
+            }
+        }
+        (fields, is_changed)
     }
 
     /// The field `letter`, if there and UTF-8.

@@ -35,6 +35,21 @@ fn borrowed(values: &[Option<Vec<u8>>]) -> impl Iterator<Item = Option<&[u8]>> {
     values.iter().map(Option::as_deref)
 }
 
+#[test]
+fn an_error_of_a_server_is_made_whole() {
+    for (body, code, message, changed) in [
+        (&b"SERROR\0C22012\0Mdivision by zero\0\0"[..], "22012", "division by zero", false),
+        (b"SERROR\0Mno code\0\0", "XX000", "no code", true),
+        (b"SERROR\0C\0Mno code\0\0", "XX000", "no code", true),
+        (b"SERROR\0C42000\0Mcut", "XX000", "the server sent an error that says nothing", true),
+        (b"", "XX000", "the server sent an error that says nothing", true),
+    ] {
+        let (fields, is_changed) = Fields::of_error(body);
+        assert_eq!((fields.code(), &*fields.message(), is_changed), (code, message, changed));
+        assert_eq!(fields.severity(), "ERROR");
+    }
+}
+
 proptest! {
     #[test]
     fn parse_is_read_as_built(name in cstr(), sql in cstr(), types in vec(any::<u32>(), 0..8)) {

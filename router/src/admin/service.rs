@@ -7,7 +7,7 @@ use super::{
     run::{Outcome, listed},
 };
 use crate::{
-    cluster::{Client, Cluster, Database},
+    cluster::{self, Client, Cluster, Database},
     error::{Report, catalogue},
     keeper::{self, ReloadError},
     registry::Doing,
@@ -67,7 +67,7 @@ async fn kill_client(client: Arc<Client>, dry_run: bool) -> Result<Outcome, Repo
         return Ok(Outcome::would(format!("Client {} of user {} would be disconnected.", client.id, client.user)));
     }
     client.kill();
-    cancel(&client).await;
+    cluster::cancel(&client).await;
     Ok(Outcome::done())
 }
 
@@ -76,22 +76,11 @@ async fn kill_query(client: Arc<Client>, dry_run: bool) -> Result<Outcome, Repor
         let count = client.with_working(|_| ()).len();
         return Ok(Outcome::would(format!("{count} servers would get a cancel request.")));
     }
-    Ok(match cancel(&client).await {
-        0 => Outcome::unchanged().hint("The client runs nothing at this moment."),
+    let waits = client.doing() == Doing::Waiting;
+    Ok(match cluster::cancel(&client).await {
+        0 if !waits => Outcome::unchanged().hint("The client runs nothing at this moment."),
         _ => Outcome::done(),
     })
-}
-
-/// Cancels what the client's backends do at this moment; how many were asked.
-async fn cancel(client: &Client) -> usize {
-    let asked = client.with_working(|handle| (handle.clone(), handle.gate.enter()));
-    let count = asked.len();
-    for (handle, passing) in asked {
-        if let Err(error) = handle.cancel(passing).await {
-            tracing::warn!(%error, client = client.id, "a cancel request could not be sent");
-        }
-    }
-    count
 }
 
 async fn reload(cluster: &Arc<Cluster>, dry_run: bool) -> Result<Outcome, Report> {

@@ -55,6 +55,7 @@ catalogue! {
     SESSION_KILLED = 2012 "57P01" "terminating connection due to administrator command";
     CATALOG_UNAVAILABLE = 2013 "57P03" "the catalog is not available";
     UNREAD_NOTIFICATIONS = 2014 "53200" "the client does not read its notifications";
+    QUERY_CANCELLED = 2015 "57014" "canceling statement due to user request";
     // 3xxx: logging in
     PASSWORD = 3001 "28P01" "password authentication failed";
     REJECTED = 3002 "28000" "no rule lets this connection in";

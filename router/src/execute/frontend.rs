@@ -1,6 +1,7 @@
 //! Frontend: the client's socket with what came and what is to go. In: frames of the client. Out: one write for
 //! everything that is ready. Never: a backend.
 
+use crate::cluster::Client;
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
     frame::{self, Head},
@@ -70,6 +71,8 @@ pub struct Frontend {
     pub keeps: bool,
     /// Nothing comes from the client any more.
     pub at_end: bool,
+    /// Who it is, once it has logged in.
+    pub who: Option<Arc<Client>>,
     /// Tells whether its statement has run out of time, where there is a limit.
     pub overdue: Option<Arc<AtomicBool>>,
     /// A ReadyForQuery outside a transaction is not passed on: something goes before it.
@@ -91,6 +94,7 @@ impl Frontend {
             tag: None,
             keeps: false,
             at_end: false,
+            who: None,
             overdue: None,
             hold_ready: false,
             ready_held: false,
@@ -219,12 +223,21 @@ impl Frontend {
 
     /// Puts into an error why pgring has cancelled the statement, which the server cannot know; returns whether it did.
     pub fn explain_cancel(&self, error: &mut Fields) -> bool {
+        if error.get(b'C') != Some("57014") {
+            return false;
+        }
         let overdue = self.overdue.as_ref().is_some_and(|overdue| overdue.load(Ordering::Acquire));
-        let explains = overdue && error.get(b'C') == Some("57014");
-        if explains {
+        if self.who.as_ref().is_some_and(|who| who.is_killed()) {
+            // As PostgreSQL's, the session ends; that its statement was cancelled first nobody is told.
+            [b'S', b'V'].into_iter().for_each(|severity| error.set(severity, "FATAL"));
+            error.set(b'C', "57P01");
+            error.set(b'M', "terminating connection due to administrator command");
+            return true;
+        }
+        if overdue {
             error.set(b'M', "canceling statement due to statement timeout");
         }
-        explains
+        overdue
     }
 
     /// Keeps a CommandComplete back.

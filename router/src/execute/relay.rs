@@ -4,7 +4,7 @@
 
 use super::frontend::{Frontend, FrontendError};
 use crate::pool::{
-    conn::{Conn, ConnError, MAX_FRAME},
+    conn::{Conn, ConnError, MAX_FRAME, is_fatal},
     statements::StatementId,
 };
 use bytes::{Buf, Bytes, BytesMut};
@@ -211,6 +211,7 @@ async fn relay_from(
         }
         relay.conn.buf.advance(to);
         if relay.fatal {
+            relay.client.flush().await?;
             return Err(RelayError::Fatal);
         }
         if relay.copy {
@@ -380,34 +381,29 @@ impl Relay<'_> {
     fn error(&mut self, from: usize, to: usize) -> bool {
         self.failed = true;
         self.answer.open_error = true;
-        let mut shown = true;
-        if let Ok(mut fields) = Fields::parse(&self.conn.buf[from..to]) {
-            let code = fields.get(b'C').unwrap_or("XX000");
-            self.answer.error.get_or_insert_with(|| {
-                let mut sqlstate = *b"XX000";
-                sqlstate.iter_mut().zip(code.bytes()).for_each(|(to, from)| *to = from);
-                sqlstate
-            });
-            if self.heal.is_some() && !self.began && is_stale(&fields) {
-                self.answer =
-                    Answer { stale: true, unparsed: std::mem::take(&mut self.answer.unparsed), ..Answer::default() };
-                self.script.clear();
-                self.script.push_back(Expect::Prelude);
-                return false;
-            }
-            crate::metrics::error(code);
-            let severity = fields.get(b'V').or(fields.get(b'S'));
-            self.fatal = matches!(severity, Some("FATAL" | "PANIC"));
-            let explained = self.client.explain_cancel(&mut fields);
-            let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
-            if let Some(position) = position.filter(|_| self.client.position_offset > 0) {
-                fields.set(b'P', (position + self.client.position_offset).to_string());
-                shown = false;
-            }
-            if explained || !shown {
-                self.moved = Some(fields);
-                shown = false;
-            }
+        let (mut fields, mut changed) = Fields::of_error(&self.conn.buf[from..to]);
+        self.answer.error.get_or_insert_with(|| {
+            let mut sqlstate = *b"XX000";
+            sqlstate.iter_mut().zip(fields.code().bytes()).for_each(|(to, from)| *to = from);
+            sqlstate
+        });
+        if self.heal.is_some() && !self.began && is_stale(&fields) {
+            self.answer =
+                Answer { stale: true, unparsed: std::mem::take(&mut self.answer.unparsed), ..Answer::default() };
+            self.script.clear();
+            self.script.push_back(Expect::Prelude);
+            return false;
+        }
+        crate::metrics::error(fields.code());
+        changed |= self.client.explain_cancel(&mut fields);
+        self.fatal = is_fatal(&fields);
+        let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
+        if let Some(position) = position.filter(|_| self.client.position_offset > 0) {
+            fields.set(b'P', (position + self.client.position_offset).to_string());
+            changed = true;
+        }
+        if changed {
+            self.moved = Some(fields);
         }
         if let Some(Expect::Parse { id: Some(id), .. }) = self.script.front() {
             self.answer.unparsed.push(*id);
@@ -415,7 +411,7 @@ impl Relay<'_> {
         if !self.is_over() && !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
             self.script.pop_front();
         }
-        shown
+        !changed
     }
 
     fn ready(&mut self, status: u8) -> bool {

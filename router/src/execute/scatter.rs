@@ -189,13 +189,13 @@ async fn row(client: &mut Frontend, conn: &mut Conn) -> Result<Option<Bytes>, Sc
 pub(super) fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &BytesMut) -> Result<(), ScatterError> {
     match kind {
         b'E' => {
-            let mut fields = Fields::parse(body).map_err(broken)?;
-            client.explain_cancel(&mut fields);
+            let (mut fields, _) = Fields::of_error(body);
             if is_fatal(&fields) {
                 // It ends that backend, not the client's session.
                 fields.set(b'S', "ERROR");
                 fields.set(b'V', "ERROR");
             }
+            client.explain_cancel(&mut fields);
             return Err(ScatterError::Server(Box::new(fields)));
         }
         b'N' => {

@@ -67,9 +67,8 @@ impl Frontend {
 
     /// As [`Frontend::gone`] for a client who has stopped sending.
     async fn gone_after_end(&mut self, whole: bool) -> io::Error {
-        // Under TLS nobody stops sending and reads on.
         let mut looks = 0;
-        while !self.stream.is_broken() && !self.stream.is_tls() {
+        while !self.stream.is_broken() {
             sleep(LOOK).await;
             if whole
                 && looks % SAY == 0

@@ -167,6 +167,7 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
     let Startup { stream, buffer, parameters, .. } = startup;
     let mut client = Frontend::new(stream, buffer);
     client.out = out;
+    client.who = Some(me.clone());
     match database {
         Some(database) => {
             let session = Box::new(Session::new(cluster.clone(), database, user, worker, me, client));

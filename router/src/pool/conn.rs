@@ -309,7 +309,7 @@ impl Conn {
                 b'S' => self.note_parameter(&body),
                 b'N' => self.notices.extend(Fields::parse(&body)),
                 b'E' => {
-                    let fields = Fields::parse(&body).map_err(|e| ConnError::Protocol(e.to_string()))?;
+                    let (fields, _) = Fields::of_error(&body);
                     if is_fatal(&fields) {
                         return Err(ended(&fields));
                     }

@@ -77,9 +77,7 @@ impl Session {
 
     /// Where an execution runs.
     pub(super) fn target_of(&mut self, plan: &Plan, values: &Values<'_>, snapshot: &Snapshot) -> Result<Target, Fault> {
-        if self.txn.as_ref().is_some_and(|txn| txn.failed) {
-            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
-        }
+        self.must_not_have_failed()?;
         if let Some(shard) = self.directed(snapshot) {
             return Ok(Target::Server { shard, reach: Reach::Write, apart: false });
         }
@@ -360,9 +358,7 @@ impl Session {
             Ok(_) => Ok(()),
             Err(ScatterError::Server(mut fields)) => {
                 positions.correct(&mut fields);
-                build::error(&mut self.client.out, &fields);
-                crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
-                Err(Fault::Told)
+                Err(self.told(*fields))
             }
             Err(ScatterError::Report(report)) => Err(Fault::Report(report)),
             Err(ScatterError::Backend(error)) => Err(hold::lost(&error, false).into()),
@@ -509,10 +505,8 @@ impl Session {
                     tag.get_or_insert(drained.tag);
                 }
                 Err(ConnError::Server(fields)) => {
-                    build::error(&mut self.client.out, &fields);
-                    crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
                     self.let_go(held, if status == b'T' { b'E' } else { b'I' }, Reach::Schema);
-                    return Err(Fault::Told);
+                    return Err(self.told(*fields));
                 }
                 Err(error) => {
                     self.me.end_work();

@@ -2,12 +2,13 @@
 
 use super::{End, Fault, Pin, Session};
 use crate::{
-    cluster::Snapshot,
+    cluster::{Client, Snapshot},
     error::{Report, catalogue},
     execute::relay::{Answer, Ending, RelayError},
+    metrics,
     pool::{
         Checkout, Pool, PoolError,
-        conn::{Conn, ConnError},
+        conn::{Conn, ConnError, is_fatal},
         profile::Profile,
     },
     registry::Doing,
@@ -18,7 +19,7 @@ use pgring_protocol::{
     backend::BackendError,
     message::{build, notice::Fields},
 };
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 /// How often a backend is asked for before a statement fails.
 const TRIES: usize = 3;
@@ -136,19 +137,44 @@ impl Session {
                 pool.bring_up(self.worker, self.sequences);
             }
             tries += 1;
-            match self.client.beside(true, pool.checkout(self.worker)).await? {
+            let checkout = unless_given_up(&self.me, pool.checkout(self.worker));
+            match self.client.beside(true, checkout).await? {
                 // Another has taken its place.
-                Err(PoolError::Closed(_)) if tries < TRIES => self.pools.by_shard.clear(),
-                Err(PoolError::Connect { source: BackendError::Server(fields), .. }) if !self.greeted => {
+                Some(Err(PoolError::Closed(_))) if tries < TRIES => self.pools.by_shard.clear(),
+                Some(Err(PoolError::Connect { source: BackendError::Server(fields), .. })) if !self.greeted => {
                     build::error(&mut self.client.out, &fatal(fields));
                     return Err(Fault::Told);
                 }
-                checkout => break checkout.map_err(|error| unavailable(&error))?,
+                Some(checkout) => break checkout.map_err(|error| unavailable(&error))?,
+                None => return Err(self.given_up()),
             }
         };
-        self.me.set_doing(Doing::Active);
+        if self.me.end_wait() {
+            checkout.give_back();
+            return Err(self.given_up());
+        }
         checkout.conn().badge.work_for(self.me.id);
         Ok(checkout)
+    }
+
+    /// The end of a statement with a server's error, which goes into the output.
+    pub(super) fn told(&mut self, mut fields: Fields) -> Fault {
+        self.client.explain_cancel(&mut fields);
+        if is_fatal(&fields) {
+            return Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
+        }
+        build::error(&mut self.client.out, &fields);
+        metrics::error(fields.get(b'C').unwrap_or("XX000"));
+        Fault::Told
+    }
+
+    /// The end of a statement that waited, and was cancelled or killed meanwhile.
+    pub(super) fn given_up(&self) -> Fault {
+        self.me.set_doing(Doing::Active);
+        if self.me.is_killed() {
+            return Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
+        }
+        Report::new(catalogue::QUERY_CANCELLED).into()
     }
 
     /// Gets the transaction's backend of a shard if it is open there, else one outside it: a session must not wait
@@ -330,6 +356,7 @@ impl Session {
         self.pinned = self.keeps;
         self.may_be_free = false;
         self.keeps_sequence = false;
+        self.cursors.clear();
         self.me.clear_pins();
         if self.keeps {
             self.me.add_pin(super::SESSION_MODE);
@@ -345,6 +372,20 @@ impl Session {
                 checkout.give_back();
             }
         }
+    }
+}
+
+/// Waits for `work`, unless the client is asked to give up: None.
+pub(super) async fn unless_given_up<T>(me: &Client, work: impl Future<Output = T>) -> Option<T> {
+    let given_up = async {
+        while !me.has_given_up() && !me.is_killed() {
+            me.wake.notified().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = given_up => None,
     }
 }
 
@@ -373,6 +414,12 @@ pub(super) fn lost(error: &ConnError, outcome_unknown: bool) -> Report {
     Report::new(entry).detail(error.to_string())
 }
 
+/// Whether it is the error of a statement that got no backend.
+pub(super) fn is_without_backend(report: &Report) -> bool {
+    use catalogue::{QUERY_CANCELLED, QUEUE_TIMEOUT, SHARD_UNAVAILABLE, WRONG_SERVER};
+    [QUERY_CANCELLED, QUEUE_TIMEOUT, SHARD_UNAVAILABLE, WRONG_SERVER].contains(&report.entry)
+}
+
 /// The error of a statement for which there is no backend; a server's own words are passed on.
 pub(super) fn unavailable(error: &PoolError) -> Fault {
     if let PoolError::Connect { source: BackendError::Server(fields), .. } = error {
@@ -383,7 +430,11 @@ pub(super) fn unavailable(error: &PoolError) -> Fault {
         PoolError::WrongServer { .. } => catalogue::WRONG_SERVER,
         PoolError::Connect { .. } | PoolError::Setup { .. } | PoolError::Closed(_) => catalogue::SHARD_UNAVAILABLE,
     };
-    Fault::Report(Box::new(Report::new(entry).detail(error.to_string())))
+    let report = Report::new(entry).detail(error.to_string());
+    Fault::Report(Box::new(match error {
+        PoolError::Queue { .. } => report.hint("SHOW CLIENTS and SHOW PINS tell who holds connections; see pool.size."),
+        _ => report,
+    }))
 }
 
 /// A refusal to log in there for a client that logs in itself: the server's own words. One that gave no SQLSTATE gets

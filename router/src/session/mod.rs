@@ -147,6 +147,8 @@ pub struct Session {
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
+    /// Cursors WITH HOLD, and where they are; one that is gone may still stand here.
+    cursors: Vec<(Box<str>, ShardIndex)>,
     /// A statement of the transaction changed a setting in a way that is not known.
     unexplained: bool,
     /// The cause of a pin may be gone.
@@ -200,6 +202,7 @@ impl Session {
             sending: Vec::new(),
             greeted: false,
             temp_tables: Vec::new(),
+            cursors: Vec::new(),
             unexplained: false,
             may_be_free: false,
             sequences: pins::fresh_number(),

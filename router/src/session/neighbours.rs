@@ -3,7 +3,7 @@
 
 use super::{End, Fault, Session};
 use crate::{
-    cluster::Client,
+    cluster::{self, Client},
     error::{Report, catalogue},
     plan::Signal,
     route::bind::Values,
@@ -38,9 +38,7 @@ impl Session {
             }
             client.kill();
         }
-        for (backend, passing) in client.with_working(|backend| (backend.clone(), backend.gate.enter())) {
-            backend.cancel(passing).await.ok();
-        }
+        cluster::cancel(&client).await;
         Ok(())
     }
 

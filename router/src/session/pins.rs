@@ -72,6 +72,7 @@ impl Session {
         }
         self.pinned = false;
         self.temp_tables.clear();
+        self.cursors.clear();
         self.me.clear_pins();
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! Simple: the simple query protocol. One statement is planned and runs; several run one after the other in
 //! PostgreSQL's implicit transaction.
 
-use super::{End, Fault, Session, hold::Held};
+use super::{
+    End, Fault, Session,
+    hold::{Held, unless_given_up},
+};
 use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
@@ -114,6 +117,14 @@ impl Session {
         }
     }
 
+    /// What no failed transaction takes: its servers need not know that it has failed.
+    pub(super) fn must_not_have_failed(&self) -> Result<(), Fault> {
+        match &self.txn {
+            Some(txn) if txn.failed => Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
+            _ => Ok(()),
+        }
+    }
+
     async fn query(&mut self, frame: &BytesMut, lexed: &mut Lexed, started: Instant) -> Result<Done, Fault> {
         let bytes = frame.get(5..).unwrap_or(&[]);
         let text = query::query_text(bytes).map_err(|e| Report::with(catalogue::PROTOCOL, e.to_string()))?;
@@ -143,6 +154,7 @@ impl Session {
         if let PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) = &plan.kind {
             return Err(Self::refused(refusal).into());
         }
+        self.must_not_have_failed()?;
         let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
         self.admit(&[shard], Reach::Write)?;
@@ -154,6 +166,7 @@ impl Session {
     async fn foreign_verb(&mut self, verb: Verb, text: &str, frame: &[u8]) -> Result<Done, Fault> {
         match verb {
             Verb::Set { .. } => {
+                self.must_not_have_failed()?;
                 self.pin("a setting in another encoding than UTF8");
                 self.anywhere(text, Some(frame), Reach::Nothing).await
             }
@@ -279,6 +292,7 @@ impl Session {
             notifies |= plan.session.notifies;
             nothing &= plan.reads_only && matches!(plan.kind, PlanKind::Anywhere);
         }
+        self.must_not_have_failed()?;
         let (shard, reach) = match &self.txn {
             Some(txn) if nothing => (txn.any(default), Reach::Nothing),
             _ => (default, Reach::Write),
@@ -457,13 +471,15 @@ impl Session {
         if refusal.hint.is_empty() { report } else { report.hint(refusal.hint.clone()) }
     }
 
-    pub(super) async fn wait_while_paused(&mut self) -> Result<(), End> {
+    pub(super) async fn wait_while_paused(&mut self) -> Result<(), Fault> {
         if *self.database.paused.borrow() && self.txn.is_none() {
             self.me.set_doing(Doing::Waiting);
             let mut paused = self.database.paused.subscribe();
-            let resumed = self.client.beside(true, paused.wait_for(|paused| !paused)).await;
-            drop(resumed?);
-            self.me.set_doing(Doing::Active);
+            let resumed = unless_given_up(&self.me, paused.wait_for(|paused| !paused));
+            let resumed = self.client.beside(true, resumed).await.map(|resumed| resumed.is_some());
+            if !resumed? || self.me.end_wait() {
+                return Err(self.given_up());
+            }
         }
         Ok(())
     }
@@ -480,6 +496,7 @@ impl Session {
     }
 
     async fn call_function(&mut self, frame: &BytesMut) -> Result<(), Fault> {
+        self.must_not_have_failed()?;
         let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
         self.admit(&[shard], Reach::Write)?;

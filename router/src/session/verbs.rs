@@ -23,12 +23,7 @@ impl Session {
     /// Runs a verb; `frame` is the client's own message where it is the message's only statement.
     pub(super) async fn verb(&mut self, verb: Verb, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
         match &verb {
-            Verb::Begin { isolation, .. } => {
-                if self.txn.as_ref().is_some_and(|txn| txn.failed) {
-                    return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
-                }
-                self.begin(text, *isolation).await.map(|()| Done::Open)
-            }
+            Verb::Begin { isolation, .. } => self.begin(text, *isolation).await.map(|()| Done::Open),
             Verb::Commit { .. } | Verb::Rollback { .. } => self.finish(text, &verb, frame).await,
             Verb::Savepoint(_) | Verb::Release(_) | Verb::RollbackTo(_) => self.savepoint(text, &verb).await,
             // Nothing is prepared of a transaction that has failed.
@@ -61,7 +56,11 @@ impl Session {
             Verb::CloseCursor(which) => {
                 self.may_be_free = true;
                 match which {
-                    Which::Name(cursor) => self.at_cursor(text, frame, cursor).await,
+                    Which::Name(cursor) => {
+                        let closed = self.at_cursor(text, frame, cursor).await;
+                        self.cursors.retain(|(known, _)| **known != **cursor);
+                        closed
+                    }
                     Which::All => self.anywhere(text, frame, Reach::Nothing).await,
                 }
             }
@@ -366,20 +365,32 @@ impl Session {
                     .map_or(default, |txn| txn.any(default))
             }
         };
+        self.note_cursor(name, shard, hold);
+        self.on_shard(shard, text, frame, Reach::Read).await
+    }
+
+    /// Takes note of where a cursor is to be.
+    pub(super) fn note_cursor(&mut self, name: &str, shard: ShardIndex, hold: bool) {
         if hold {
             self.pin("WITH HOLD cursor");
+            self.cursors.retain(|(known, _)| **known != *name);
+            self.cursors.push((name.into(), shard));
         }
-        let done = self.on_shard(shard, text, frame, Reach::Read).await?;
         if let Some(txn) = &mut self.txn {
             txn.cursors.push((name.to_owned(), shard));
         }
-        Ok(done)
+    }
+
+    /// Where a cursor is, if there is one.
+    pub(super) fn cursor_at(&self, cursor: &str) -> Option<ShardIndex> {
+        let of_txn = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
+        let held = self.cursors.iter().find(|(name, _)| **name == *cursor);
+        of_txn.map(|(_, shard)| *shard).or(held.map(|(_, shard)| *shard))
     }
 
     /// FETCH, MOVE, CLOSE: where the cursor is.
     async fn at_cursor(&mut self, text: &str, frame: Option<&[u8]>, cursor: &str) -> Result<Done, Fault> {
-        let known = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
-        match known.map(|(_, shard)| *shard).or(self.pins.first().map(|pin| pin.shard)) {
+        match self.cursor_at(cursor) {
             Some(shard) => self.on_shard(shard, text, frame, Reach::Nothing).await,
             None => self.anywhere(text, frame, Reach::Nothing).await,
         }

@@ -7,7 +7,7 @@ mod place;
 mod portal;
 mod statement;
 
-use super::{End, Fault, Session, prepared::Prepared};
+use super::{End, Fault, Session, hold, prepared::Prepared};
 use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
@@ -254,8 +254,10 @@ impl Session {
     /// Works messages off.
     async fn work(&mut self, input: Bytes) -> Result<(), End> {
         self.me.set_doing(Doing::Active);
-        if self.batch.lanes.is_empty() {
-            self.wait_while_paused().await?;
+        if self.batch.lanes.is_empty()
+            && let Err(fault) = self.wait_while_paused().await
+        {
+            return self.fail(fault).await;
         }
         self.batch.started.get_or_insert_with(Instant::now);
         let snapshot = self.database.snapshot().clone();
@@ -286,7 +288,9 @@ impl Session {
     async fn fail(&mut self, fault: Fault) -> Result<(), End> {
         self.batch.skipping = true;
         // A Parse that no server has seen yet stands before what failed at pgring, and behind what failed on a server.
-        let sent = if matches!(fault, Fault::Report(_)) { self.send_pending().await } else { Ok(()) };
+        // Where there was no backend for the failing message there is none for that Parse.
+        let is_asked = matches!(&fault, Fault::Report(report) if !hold::is_without_backend(report));
+        let sent = if is_asked { self.send_pending().await } else { Ok(()) };
         if let Some((name, _)) = self.batch.pending.take() {
             self.statements.remove(&name);
         }

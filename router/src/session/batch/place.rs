@@ -67,15 +67,12 @@ impl Session {
                 server(default)
             }
             Verb::Notify { .. } | Verb::Checkpoint => server(default),
-            Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => server(self.cursor_at(cursor, any)),
+            Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => {
+                server(self.cursor_at(cursor).unwrap_or(any))
+            }
             Verb::Declare { name, hold, query_at } => {
                 let shard = self.declare_at(prepared, *query_at, values, snapshot)?;
-                if *hold {
-                    self.pin("WITH HOLD cursor");
-                }
-                if let Some(txn) = &mut self.txn {
-                    txn.cursors.push((name.clone(), shard));
-                }
+                self.note_cursor(name, shard, *hold);
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
             // The server says that there is none.
@@ -90,11 +87,6 @@ impl Session {
             _ => Place::Special,
         };
         Ok((plan, place))
-    }
-
-    fn cursor_at(&self, cursor: &str, any: ShardIndex) -> ShardIndex {
-        let known = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
-        known.map(|(_, shard)| *shard).or(self.pins.first().map(|pin| pin.shard)).unwrap_or(any)
     }
 
     /// Where the query of a DECLARE runs.
