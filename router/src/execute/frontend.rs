@@ -192,6 +192,8 @@ impl Frontend {
         if !self.out.is_empty() && !kept {
             self.stream.write_all(&self.out).await?;
             self.out.clear();
+            // Under TLS what the socket does not take yet waits for this.
+            self.stream.flush().await?;
         }
         Ok(())
     }
@@ -215,7 +217,8 @@ impl Frontend {
     /// If the client is gone.
     pub async fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.out.is_empty() && !self.keeps {
-            return self.stream.write_all(bytes).await;
+            self.stream.write_all(bytes).await?;
+            return self.stream.flush().await;
         }
         self.out.extend_from_slice(bytes);
         self.flush().await

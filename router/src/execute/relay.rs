@@ -527,7 +527,10 @@ async fn send(conn: &mut Conn, data: &[u8], began: bool) -> Result<(), RelayErro
         return Ok(());
     }
     let (mut reader, mut writer) = tokio::io::split(&mut conn.stream);
-    let mut write = pin!(writer.write_all(data));
+    let mut write = pin!(async {
+        writer.write_all(data).await?;
+        writer.flush().await
+    });
     let sent = loop {
         // A server that speaks meanwhile (notices of triggers) may not read on before it is heard.
         tokio::select! {

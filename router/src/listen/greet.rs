@@ -20,7 +20,9 @@ use pgring_protocol::{
     stream::{Keepalive, Peer, StdStream, Stream},
 };
 use std::{
+    future::Future,
     io,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -29,12 +31,23 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 /// How long a client that is refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// A client at its desk, until it goes.
+type Desk = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Serves one client on the worker thread that it stays on.
 pub(super) async fn serve(door: Arc<Door>, worker: usize, stream: StdStream) {
+    // What only the way in needs is given back before the client sits down: most of its time it is idle there.
+    if let Some(desk) = Box::pin(welcome(door, worker, stream)).await {
+        desk.await;
+    }
+}
+
+/// From the first byte to a desk; None: a cancel request, or a client that was not let in.
+async fn welcome(door: Arc<Door>, worker: usize, stream: StdStream) -> Option<Desk> {
     let settings = door.cluster.settings.load_full();
     let limit = settings.timeouts.startup.limit().unwrap_or(Duration::MAX);
     // A cancel request's socket stays open until the servers have taken the request: who sent it then knows.
-    let (Ok(twin), Ok(stream)) = (twin(&stream), Stream::from_std(stream)) else { return };
+    let (Ok(twin), Ok(stream)) = (twin(&stream), Stream::from_std(stream)) else { return None };
     if let Err(error) = stream.tune(Keepalive::default()) {
         tracing::debug!(%error, "a client's socket could not be tuned");
     }
@@ -46,11 +59,12 @@ pub(super) async fn serve(door: Arc<Door>, worker: usize, stream: StdStream) {
         }
         Ok(Ok(Greeting::Startup(startup))) => {
             drop(twin);
-            start(&door, worker, startup, &settings, limit).await;
+            return start(&door, worker, startup, &settings, limit).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "a client did not come in"),
         Err(_) => tracing::debug!("a client took too long to say what it wants"),
     }
+    None
 }
 
 fn twin(stream: &StdStream) -> io::Result<StdStream> {
@@ -69,13 +83,19 @@ fn options(door: &Door, settings: &Settings) -> GreetOptions {
 }
 
 /// A client that asked for a session: it is let in, or told why not.
-async fn start(door: &Arc<Door>, worker: usize, mut startup: Startup, settings: &Settings, limit: Duration) {
+async fn start(
+    door: &Arc<Door>,
+    worker: usize,
+    mut startup: Startup,
+    settings: &Settings,
+    limit: Duration,
+) -> Option<Desk> {
     let admitted = match timeout(limit, Box::pin(admit(door, &mut startup, settings))).await {
         Ok(admitted) => admitted,
         Err(_) => Err(Report::new(catalogue::STARTUP_TIMEOUT).fatal().into()),
     };
     match admitted {
-        Ok((seat, user)) => seat_at_desk(door, worker, startup, seat, Arc::new(user)).await,
+        Ok((seat, user)) => return seat_at_desk(door, worker, startup, seat, Arc::new(user)).await,
         Err(Refusal::Gone(error)) => tracing::debug!(%error, "a client left before it was in"),
         Err(Refusal::Told(report)) => turn_away(startup, BytesMut::new(), &report).await,
         Err(Refusal::Proved(report)) => {
@@ -84,6 +104,7 @@ async fn start(door: &Arc<Door>, worker: usize, mut startup: Startup, settings: 
             turn_away(startup, out, &report).await;
         }
     }
+    None
 }
 
 /// Notes who is not let in, and tells it.
@@ -141,15 +162,18 @@ fn replication(value: Option<&str>) -> Option<bool> {
     }
 }
 
-/// A client who has logged in goes to its desk, and stays there.
-async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: Seat, user: Arc<User>) {
+/// A client who has logged in gets its desk.
+async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: Seat, user: Arc<User>) -> Option<Desk> {
     let cluster = &door.cluster;
     let name = startup.database().to_owned();
     let mut out = BytesMut::new();
     build::authentication_ok(&mut out);
     let database = match find(cluster, &name) {
         Ok(database) => database,
-        Err(report) => return turn_away(startup, out, &report.fatal()).await,
+        Err(report) => {
+            turn_away(startup, out, &report.fatal()).await;
+            return None;
+        }
     };
     let key = secret(startup.minor);
     let me = cluster.clients.enter(Arrival {
@@ -168,14 +192,20 @@ async fn seat_at_desk(door: &Arc<Door>, worker: usize, startup: Startup, seat: S
     let mut client = Frontend::new(stream, buffer);
     client.out = out;
     client.who = Some(me.clone());
-    match database {
+    let cluster = cluster.clone();
+    Some(match database {
         Some(database) => {
-            let session = Box::new(Session::new(cluster.clone(), database, user, worker, me, client));
-            session.run(&parameters, &key).await;
+            let session = Box::new(Session::new(cluster, database, user, worker, me, client));
+            Box::pin(async move {
+                session.run(parameters, key).await;
+                drop(seat);
+            })
         }
-        None => Box::pin(desk::serve(cluster.clone(), user, me, client, &parameters, &key)).await,
-    }
-    drop(seat);
+        None => Box::pin(async move {
+            desk::serve(cluster, user, me, client, &parameters, &key).await;
+            drop(seat);
+        }),
+    })
 }
 
 /// The database of this name; None: the admin database.

@@ -189,7 +189,8 @@ impl Conn {
     /// # Errors
     /// If the socket fails.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// Reads more bytes into `buf`; large reads once a first read was full.

@@ -215,10 +215,12 @@ impl Session {
 
     /// Takes on the settings of the start-up packet, tells the client what the server says of them, and serves it
     /// until it goes.
-    pub async fn run(mut self: Box<Self>, startup: &[(String, String)], key: &[u8]) {
+    pub async fn run(mut self: Box<Self>, startup: Vec<(String, String)>, key: Vec<u8>) {
         let me = self.me.clone();
         let served = async {
-            match self.start(startup, key).await {
+            let started = Box::pin(self.start(&startup, &key)).await;
+            drop((startup, key));
+            match started {
                 Ok(()) => self.serve().await,
                 Err(end) => end,
             }
