@@ -11,9 +11,9 @@ use pgring_integration_tests::{Cluster, shards};
 
 /// Bytes of the router for one idle client: a little over what was measured. PostgreSQL's own process takes some
 /// hundred times as much.
-const MOST: u64 = 12 * 1024;
+const MOST: u64 = 8 * 1024;
 /// The same under TLS.
-const MOST_TLS: u64 = 40 * 1024;
+const MOST_TLS: u64 = 20 * 1024;
 
 async fn measure(tls: bool) -> u64 {
     let clients: usize = std::env::var("PGRING_IDLE_CLIENTS").map_or(1000, |count| count.parse().unwrap());
