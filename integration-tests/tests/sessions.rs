@@ -378,20 +378,20 @@ async fn terminate(query: &str) {
 }
 
 #[tokio::test]
-async fn a_backend_that_is_ended_does_not_end_the_session() {
-    let (here, _) = table("ended").await;
-    let mut raw = raw().await;
-    for then in ["SAVEPOINT s", "CREATE TABLE never (id int)", "PREPARE never AS SELECT 1"] {
+async fn a_backend_that_is_ended_in_a_transaction_ends_the_session_in_the_servers_words() {
+    let (here, there) = table("ended").await;
+    for ended in [here, there] {
+        let mut raw = raw().await;
         raw.query("BEGIN").await;
-        raw.query(&format!("SELECT 'ended', id FROM ended WHERE id = {here}")).await;
-        terminate(&format!("SELECT ''ended'', id FROM ended WHERE id = {here}")).await;
-        let answer = raw.query(then).await;
-        assert_eq!(brief(&answer), ["E 08006", "Z E"], "{then}");
-        let severity = answer.iter().find(|frame| frame.tag == b'E').unwrap().fields()[&b'S'].clone();
-        assert_eq!(severity, "ERROR", "{then}");
-        assert_eq!(brief(&raw.query("COMMIT").await), ["C ROLLBACK", "Z I"], "{then}");
-        assert_eq!(value(&mut raw, "SELECT count(*) FROM ended").await, "20", "{then}");
+        raw.query(&format!("UPDATE ended SET note = 'lost' WHERE id = {ended}")).await;
+        raw.query(&format!("SELECT 'ended', id FROM ended WHERE id = {ended}")).await;
+        terminate(&format!("SELECT ''ended'', id FROM ended WHERE id = {ended}")).await;
+        let answer = raw.read().await.unwrap();
+        assert_eq!(brief(std::slice::from_ref(&answer)), ["E 57P01"]);
+        assert_eq!(answer.fields()[&b'S'], "FATAL");
+        assert!(raw.read().await.is_none());
     }
+    assert_eq!(value(&mut raw().await, "SELECT count(*) FROM ended WHERE note = 'a'").await, "20");
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ catalogue! {
     UNKNOWN_COLUMN = 4016 "42703" "column does not exist";
     PARAMETER_VALUE = 4017 "22023" "invalid parameter value";
     GATHER_LIMIT = 4018 "54000" "the statement needs more rows of other shards than max_gather allows";
+    STALE_PLAN = 4019 "0A000" "cached plan must not change result type";
     // 5xxx: admin commands
     ADMIN_SYNTAX = 5001 "42601" "syntax error in an admin command";
     ADMIN_IN_TRANSACTION = 5002 "25001" "this command cannot run inside a transaction block";
@@ -90,4 +91,23 @@ catalogue! {
     NOT_BUILT = 5005 "0A000" "this command is not available yet";
     // 9xxx
     INTERNAL = 9001 "XX000" "internal error";
+}
+
+/// Errors that are PostgreSQL's own to the letter, with the routine that raises them there: drivers prepare anew when
+/// some of these say so. Their number is not told.
+const AS_POSTGRESQL: &[(Entry, &str)] = &[
+    (UNKNOWN_STATEMENT, "FetchPreparedStatement"),
+    (DUPLICATE_STATEMENT, "StorePreparedStatement"),
+    (STALE_PLAN, "RevalidateCachedQuery"),
+    (SESSION_KILLED, "ProcessInterrupts"),
+    (FAILED_TRANSACTION, "exec_parse_message"),
+    (UNKNOWN_PORTAL, "exec_execute_message"),
+    (DUPLICATE_PORTAL, "CreatePortal"),
+];
+
+impl Entry {
+    /// The routine of PostgreSQL that raises the same error.
+    pub fn routine(self) -> Option<&'static str> {
+        AS_POSTGRESQL.iter().find(|(entry, _)| *entry == self).map(|(_, routine)| *routine)
+    }
 }

@@ -80,24 +80,36 @@ impl Report {
         self.sqlstate.as_ref().and_then(|code| std::str::from_utf8(code).ok()).unwrap_or(self.entry.sqlstate)
     }
 
-    /// Writes it as an ErrorResponse (or, for a warning, a NoticeResponse).
-    pub fn write(&self, out: &mut bytes::BytesMut) {
+    /// Its fields on the wire.
+    fn fields(&self) -> Fields {
         let severity = match self.severity {
             Severity::Error => "ERROR",
             Severity::Fatal => "FATAL",
             Severity::Warning => "WARNING",
         };
         let mut fields = Fields::new(severity, self.code(), &self.message);
+        let routine = self.entry.routine();
         let number = format!("PGR-{:04}", self.entry.number);
-        let detail = if self.detail.is_empty() { number } else { format!("{number}: {}", self.detail) };
-        fields.set(b'D', &detail);
+        match (routine, self.detail.is_empty()) {
+            (Some(_), true) => {}
+            (None, true) => fields.set(b'D', &number),
+            (_, false) => fields.set(b'D', format!("{number}: {}", self.detail)),
+        }
         if let Some(hint) = &self.hint {
             fields.set(b'H', hint.as_bytes());
         }
+        if let Some(routine) = routine {
+            fields.set(b'R', routine);
+        }
+        fields
+    }
+
+    /// Writes it as an ErrorResponse (or, for a warning, a NoticeResponse).
+    pub fn write(&self, out: &mut bytes::BytesMut) {
         if self.severity == Severity::Warning {
-            build::notice(out, &fields);
+            build::notice(out, &self.fields());
         } else {
-            build::error(out, &fields);
+            build::error(out, &self.fields());
         }
     }
 }

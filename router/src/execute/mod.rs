@@ -5,5 +5,6 @@ pub mod frontend;
 pub mod gather;
 pub mod relay;
 pub mod scatter;
+pub mod shape;
 pub mod splice;
 pub mod watch;

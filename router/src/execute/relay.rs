@@ -2,7 +2,10 @@
 //! In: a connection to which the request was sent, and what its answers are. Out: frames for the client.
 //! Never: decodes a row, waits for a whole result.
 
-use super::frontend::{Frontend, FrontendError};
+use super::{
+    frontend::{Frontend, FrontendError},
+    shape::Shape,
+};
 use crate::pool::{
     conn::{Conn, ConnError, MAX_FRAME, is_fatal},
     statements::StatementId,
@@ -31,8 +34,8 @@ pub enum Expect {
     HiddenBind,
     /// A Describe; of a statement two answers come.
     Describe {
-        /// Of a statement.
-        statement: bool,
+        /// Where it is noted what a statement's shape is.
+        shape: Option<Shape>,
     },
     /// An Execute.
     Execute,
@@ -248,7 +251,7 @@ impl Relay<'_> {
         }
         loop {
             self.emit(&mut from, at);
-            if self.is_over() || self.partial > 0 || self.copy {
+            if self.is_over() || self.partial > 0 || self.copy || self.fatal {
                 break;
             }
             let rest = &self.conn.buf[at..];
@@ -314,7 +317,13 @@ impl Relay<'_> {
     /// Takes one whole frame, its body at `from..to`. Returns whether the client gets it.
     fn frame(&mut self, kind: u8, from: usize, to: usize) -> bool {
         match kind {
-            b'D' | b'd' | b'c' | b'H' | b'W' | b't' | b'V' | b'N' => !(self.is_hidden() && kind != b'N'),
+            b'D' | b'd' | b'c' | b'H' | b'W' | b'V' | b'N' => !(self.is_hidden() && kind != b'N'),
+            b't' | b'T' | b'n' => {
+                if let Some(Expect::Describe { shape: Some(shape) }) = self.script.front() {
+                    shape.note(kind, &self.conn.buf[from..to]);
+                }
+                self.next(kind)
+            }
             b'Z' => self.ready(self.conn.buf[from..to].first().copied().unwrap_or(b'I')),
             b'C' => self.complete(from, to),
             b'E' => self.error(from, to),
@@ -547,7 +556,7 @@ async fn send(conn: &mut Conn, data: &[u8], began: bool) -> Result<(), RelayErro
 }
 
 /// The server says that what it had prepared is no longer good: it is to be prepared again.
-fn is_stale(fields: &Fields) -> bool {
+pub fn is_stale(fields: &Fields) -> bool {
     match fields.get(b'C') {
         Some("0A000") => fields.get(b'R') == Some("RevalidateCachedQuery"),
         Some("XX000") => fields.get(b'M').is_some_and(|message| message.starts_with("cache lookup failed")),

@@ -23,7 +23,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::{
@@ -297,6 +297,14 @@ impl Conn {
     /// # Errors
     /// [`ConnError::Server`] with the first error of the server, after everything was read.
     pub async fn drain(&mut self) -> Result<Drained, ConnError> {
+        self.drain_with(|_, _| {}).await
+    }
+
+    /// As [`Conn::drain`]; descriptions (`t`, `T`, `n`) are shown as they come.
+    ///
+    /// # Errors
+    /// As [`Conn::drain`].
+    pub async fn drain_with(&mut self, described: impl Fn(u8, &[u8])) -> Result<Drained, ConnError> {
         let mut drained = Drained::default();
         let mut error = None;
         self.notices.clear();
@@ -308,6 +316,7 @@ impl Conn {
                     drained.tag = result::tag(&body).map_err(|e| ConnError::Protocol(e.to_string()))?.to_owned();
                 }
                 b'S' => self.note_parameter(&body),
+                b't' | b'T' | b'n' => described(kind, &body),
                 b'N' => self.notices.extend(Fields::parse(&body)),
                 b'E' => {
                     let (fields, _) = Fields::of_error(&body);
@@ -362,6 +371,13 @@ impl Conn {
                 _ => {}
             }
         }
+    }
+
+    /// Waits until the server says something of its own accord, or ends the connection; it is in `buf` then.
+    pub fn poll_word(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.stream.poll_input(context))?;
+        // The event loop may remember input that was read long since: the socket knows.
+        pin!(self.read()).poll(context)
     }
 
     /// Takes note of a ParameterStatus.

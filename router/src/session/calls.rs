@@ -455,6 +455,7 @@ impl Session {
         };
         if let Some(txn) = &mut self.txn {
             txn.schema_changed = true;
+            self.told.schema_changed();
         }
         if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
             if own && let Some(txn) = self.txn.take() {
@@ -604,6 +605,7 @@ impl Session {
 
     /// The schema has changed: this router reads it anew before it goes on, the others are told.
     pub(super) async fn schema_changed(&mut self) {
+        self.told.schema_changed();
         if let Err(error) = keeper::refresh_schema(&self.database).await {
             tracing::warn!(database = %self.database.name, %error, "the schema could not be read after a change");
         }

@@ -20,6 +20,7 @@ mod sql_prepared;
 pub mod stand_in;
 mod transaction;
 mod verbs;
+mod word;
 
 use crate::{
     cluster::{Client, Cluster, Database, Snapshot, User},
@@ -134,6 +135,7 @@ pub struct Session {
     client: Frontend,
     settings: Settings,
     statements: HashMap<Box<[u8]>, Arc<Prepared>, RandomState>,
+    told: batch::told::AllTold,
     batch: batch::Batch,
     txn: Option<Txn>,
     pins: Vec<Pin>,
@@ -144,6 +146,8 @@ pub struct Session {
     listening: Option<Box<notify::Listening>>,
     /// Backends that send notifications for it in its present transaction.
     sending: Vec<notify::Sending>,
+    /// A backend that it keeps is lost: none is listened to while the client is waited for.
+    deaf: bool,
     /// The client has its first ReadyForQuery.
     greeted: bool,
     temp_tables: Vec<Box<str>>,
@@ -193,6 +197,7 @@ impl Session {
             client,
             settings: Settings::default(),
             statements: HashMap::default(),
+            told: batch::told::AllTold::default(),
             batch: batch::Batch::default(),
             txn: None,
             pins: Vec::new(),
@@ -200,6 +205,7 @@ impl Session {
             keeps,
             listening: None,
             sending: Vec::new(),
+            deaf: false,
             greeted: false,
             temp_tables: Vec::new(),
             cursors: Vec::new(),
@@ -278,6 +284,7 @@ impl Session {
 
     async fn answer(&mut self) -> Result<(), End> {
         let head = self.next_head().await?;
+        self.deaf = false;
         if batch::is_gathered(head.kind) {
             return self.gather(head).await;
         }
@@ -405,6 +412,7 @@ impl Session {
                 Err(End::Fatal(Box::new(Report::new(entry).fatal())))
             }
             () = notify::something(ear.as_deref()) => self.tell_heard().await,
+            heard = word::word(&mut self.txn, &mut self.pins, self.deaf) => Box::pin(self.pass_word(heard)).await,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     sql::verb::SetValue,
 };
 use bytes::BytesMut;
-use pgring_protocol::message::build;
+use pgring_protocol::message::{build, notice::Fields};
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
@@ -39,6 +39,17 @@ const OWN: &[Own] = &[
     Own { name: "serializable", default: "refuse", accepts: &["refuse"], built: false },
     Own { name: "snapshot_scope", default: "all", accepts: &["all"], built: false },
 ];
+
+/// Settings that hold a name, which PostgreSQL cuts to its longest and says so.
+const NAMES: [&str; 4] = ["application_name", "default_tablespace", "default_table_access_method", "role"];
+/// Bytes of PostgreSQL's longest name.
+const LONGEST_NAME: usize = 63;
+
+/// Whether notices are sent to a client with these settings.
+fn hears_notices(profile: &Profile) -> bool {
+    let least = profile.get("client_min_messages").unwrap_or_default().trim_matches('\'').to_ascii_lowercase();
+    !matches!(least.as_str(), "warning" | "error")
+}
 
 fn own(name: &str) -> Result<&'static Own, Report> {
     OWN.iter().find(|own| own.name == name).ok_or_else(|| {
@@ -170,20 +181,7 @@ impl Settings {
 impl Session {
     /// Takes on the settings of the start-up packet and greets the client.
     pub(super) async fn start(&mut self, startup: &[(String, String)], key: &[u8]) -> Result<(), End> {
-        let mut profile = Profile::default();
-        for (name, value) in startup {
-            match name.as_str() {
-                "user" | "database" | "replication" => {}
-                name if name.starts_with("_pq_.") => {}
-                "options" => {
-                    for (name, value) in command_line(value).map_err(|report| End::Fatal(Box::new(report.fatal())))? {
-                        profile = self.startup_setting(profile, &name, &value)?;
-                    }
-                }
-                name => profile = self.startup_setting(profile, &name.to_ascii_lowercase(), value)?,
-            }
-        }
-        let profile = profile.intern();
+        let profile = self.startup_profile(startup)?.intern();
         self.settings.startup = profile.clone();
         self.settings.current = profile;
         let snapshot = self.database.snapshot().clone();
@@ -208,10 +206,35 @@ impl Session {
         self.ready().await
     }
 
+    /// The settings of a start-up packet: those of `options` first, wherever it stands.
+    fn startup_profile(&mut self, startup: &[(String, String)]) -> Result<Profile, End> {
+        let mut profile = Profile::default();
+        for (_, options) in startup.iter().filter(|(name, _)| name == "options") {
+            for (name, value) in command_line(options).map_err(|report| End::Fatal(Box::new(report.fatal())))? {
+                profile = self.startup_setting(profile, &name, &value)?;
+            }
+        }
+        for (name, value) in startup {
+            match name.as_str() {
+                "user" | "database" | "replication" | "options" => {}
+                name if name.starts_with("_pq_.") => {}
+                name => profile = self.startup_setting(profile, &name.to_ascii_lowercase(), value)?,
+            }
+        }
+        Ok(profile)
+    }
+
     fn startup_setting(&mut self, profile: Profile, name: &str, value: &str) -> Result<Profile, End> {
         if let Some(own) = name.strip_prefix("pgring.") {
             self.settings.set_pgring(own, Some(value)).map_err(|report| End::Fatal(Box::new(report.fatal())))?;
             return Ok(profile);
+        }
+        if NAMES.contains(&name) && value.len() > LONGEST_NAME && hears_notices(&profile) {
+            let kept = value.get(..value.floor_char_boundary(LONGEST_NAME)).unwrap_or_default();
+            let message = format!("identifier \"{value}\" will be truncated to \"{kept}\"");
+            let mut notice = Fields::new("NOTICE", "42622", message);
+            notice.set(b'R', "truncate_identifier");
+            build::notice(&mut self.client.out, &notice);
         }
         Ok(profile.with_plain(name, value))
     }

@@ -173,6 +173,7 @@ impl Session {
     pub(super) fn deallocate(&mut self, which: &Which) -> Result<Done, Fault> {
         let tag = match which {
             Which::All => {
+                self.told.clear();
                 self.statements.retain(|name, _| name.is_empty());
                 "DEALLOCATE ALL"
             }

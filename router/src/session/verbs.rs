@@ -298,6 +298,7 @@ impl Session {
             return self.anywhere(text, frame, Reach::Nothing).await;
         }
         self.statements.clear();
+        self.told.clear();
         self.sequences = fresh_number();
         self.temp_tables.clear();
         self.listen_no_more();

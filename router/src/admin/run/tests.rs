@@ -363,7 +363,8 @@ fn page(file: &str, printed: &str) {
 #[test]
 fn the_page_of_errors_is_printed_from_the_catalogue() {
     let mut text = "<!-- Printed from router/src/error/catalogue.rs; `PGRING_UPDATE_DOCS=1 cargo test -p pgring` rewrites it. -->\n\n\
-        # Errors\n\nEach error that pgring itself raises has PostgreSQL's SQLSTATE, and a number of its own at the start of its DETAIL.\n\
+        # Errors\n\nEach error that pgring itself raises has PostgreSQL's SQLSTATE, and a number of its own at the start of its DETAIL,\n\
+        but for some that say no more than PostgreSQL does in the same case.\n\
         Numbers are never reused. `SHOW ERRORS` in the admin database lists them too.\n\n\
         | number | SQLSTATE | message |\n|---|---|---|\n"
         .to_owned();

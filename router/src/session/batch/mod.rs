@@ -6,6 +6,7 @@ mod lanes;
 mod place;
 mod portal;
 mod statement;
+pub(super) mod told;
 
 use super::{End, Fault, Session, hold, prepared::Prepared};
 use crate::{

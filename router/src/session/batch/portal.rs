@@ -28,7 +28,7 @@ use pgring_protocol::{
     frame,
     message::{
         build,
-        extended::{self, Bind, BindParameters, Close, Execute},
+        extended::{self, Bind, BindParameters, Close, Describe, Execute},
     },
 };
 use std::{
@@ -144,6 +144,7 @@ impl Session {
                 if portal.plan.session.asks_sequence {
                     self.lane_with_sequences((shard, reach, apart), snapshot).await?;
                 }
+                self.keep_told(bind.portal, &portal.prepared, (shard, reach, apart), snapshot).await?;
                 self.ensure_parsed(bind.statement, &portal.prepared).await?;
                 self.make_room(bind.rest.len()).await?;
                 if let Some(lane) = self.batch.lanes.current_mut() {
@@ -241,7 +242,8 @@ impl Session {
         self.lane_of_portal(name, &portal, (shard, reach, apart), snapshot).await?;
         if let Some(lane) = self.batch.lanes.current_mut() {
             build::describe(&mut lane.out, b'P', name);
-            self.batch.lanes.expect(Expect::Describe { statement: false });
+            let shape = self.is_told(&portal.prepared, snapshot);
+            self.batch.lanes.expect(Expect::Describe { shape });
         }
         Ok(())
     }
@@ -278,6 +280,15 @@ impl Session {
         let next = &self.batch.input;
         let Ok(Some(head)) = frame::head(next) else { return false };
         head.kind == b'E' && Execute::parse(frame::body(next, head)).is_ok_and(|execute| execute.portal == name)
+    }
+
+    /// The message behind the one at hand describes this portal.
+    pub(super) fn is_described_next(&self, name: &[u8]) -> bool {
+        let next = &self.batch.input;
+        let Ok(Some(head)) = frame::head(next) else { return false };
+        head.kind == b'D'
+            && Describe::parse(frame::body(next, head))
+                .is_ok_and(|describe| describe.kind == extended::PORTAL && describe.name == name)
     }
 
     /// A portal by its name: bound by this client, or a cursor that it declared.
@@ -317,7 +328,7 @@ impl Session {
         let mut script = VecDeque::from([
             Expect::Parse { id: None, hidden: true },
             Expect::HiddenBind,
-            Expect::Describe { statement: false },
+            Expect::Describe { shape: None },
             Expect::Ready { hidden: true },
         ]);
         match relay::relay(&mut self.client, held.conn(), &mut script).await {
@@ -458,7 +469,8 @@ impl Session {
         let close = Close::parse(body).map_err(violation)?;
         self.send_pending().await?;
         if close.kind == extended::STATEMENT {
-            self.statements.remove(close.name);
+            let closed = self.statements.remove(close.name);
+            closed.iter().for_each(|prepared| self.told.forget(prepared));
         } else if let Ok(portal) = self.portal(close.name)
             && let Place::Server { shard, reach, apart } = portal.place
         {

@@ -199,7 +199,8 @@ impl Session {
         self.ensure_parsed(describe.name, &prepared).await?;
         if let Some(lane) = self.batch.lanes.current_mut() {
             build::describe(&mut lane.out, b'S', prepared.backend_name());
-            self.batch.lanes.expect(Expect::Describe { statement: true });
+            let shape = self.is_told(&prepared, snapshot);
+            self.batch.lanes.expect(Expect::Describe { shape });
         }
         Ok(())
     }
