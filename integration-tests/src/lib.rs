@@ -23,6 +23,7 @@ pub mod oracle;
 pub mod faults;
 pub mod generator;
 pub mod program;
+pub mod drivers;
 
 pub use cluster::{Cluster, ClusterOptions, shards};
 pub use postgres::Postgres;

@@ -1,102 +1,31 @@
 //! The drivers that applications use, through pgring with four shards: psycopg 3, asyncpg and node-postgres run their
 //! scripts of `integration-tests/drivers/`, tokio-postgres runs here.
-//!
-//! Drivers are installed, in the versions that `drivers/` pins, into `target/drivers/`, and found there the next time.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use pgring_integration_tests::client::{connect, describe};
+use pgring_integration_tests::drivers::{NODE, PYTHON, node, python, scripts};
 use pgring_integration_tests::faults::within;
 use pgring_integration_tests::program::{self, Ended};
 use pgring_integration_tests::{Cluster, shards};
 use tokio::process::Command;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
-/// How long the installation of a language's drivers may take.
-const INSTALL_LIMIT: Duration = Duration::from_secs(300);
 /// How long a script may take; its steps have limits of their own.
 const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
 /// How many customers the shop has: enough that each of four shards holds some.
 const CUSTOMERS: std::ops::RangeInclusive<i64> = 1..=40;
 /// How many connections work at once.
 const CROWD: i64 = 16;
-const PYTHON: &str = "Python 3.9 or newer with its venv module (Debian, Ubuntu: apt-get install python3-venv)";
-const NODE: &str = "Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install nodejs npm)";
 
 /// One cluster for all drivers; each has tables of its own.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::launch(shards(4)));
-
-/// The scripts and the files that pin the drivers' versions.
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers")
-}
-
-/// Where drivers are installed: `target/drivers/<language>`.
-fn installed(language: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("drivers").join(language)
-}
-
-/// Whether this folder was installed from these very pins; if not, it is emptied.
-fn is_up_to_date(folder: &Path, pins: &str) -> bool {
-    if fs::read_to_string(folder.join("installed-from")).is_ok_and(|from| from == pins) {
-        return true;
-    }
-    let _ = fs::remove_dir_all(folder); // it may not be there yet
-    fs::create_dir_all(folder).unwrap();
-    false
-}
-
-/// Runs a step of an installation.
-async fn install(command: Command, need: &str) {
-    let ended = program::start(command, "", need).end(INSTALL_LIMIT).await;
-    assert_eq!(ended.code, Some(0), "drivers cannot be installed; needed are {need} and a package registry\n{ended}");
-}
-
-/// The Python that has the drivers.
-async fn python() -> &'static Path {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    PROGRAM.get_or_init(install_python).await
-}
-
-async fn install_python() -> PathBuf {
-    let (folder, pinned) = (installed("python"), scripts().join("requirements.txt"));
-    let pins = fs::read_to_string(&pinned).unwrap();
-    let program = folder.join("bin").join("python");
-    if !is_up_to_date(&folder, &pins) {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv"]).arg(&folder);
-        install(make, PYTHON).await;
-        let mut fill = Command::new(&program);
-        fill.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&pinned);
-        install(fill, PYTHON).await;
-        fs::write(folder.join("installed-from"), pins).unwrap();
-    }
-    program
-}
-
-/// The folder whose scripts find the drivers for Node.js.
-async fn install_node() -> PathBuf {
-    let folder = installed("node");
-    let pins = fs::read_to_string(scripts().join("package-lock.json")).unwrap();
-    if !is_up_to_date(&folder, &pins) {
-        for name in ["package.json", "package-lock.json"] {
-            fs::copy(scripts().join(name), folder.join(name)).unwrap();
-        }
-        let mut fill = Command::new("npm");
-        fill.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
-        install(fill, NODE).await;
-        fs::write(folder.join("installed-from"), pins).unwrap();
-    }
-    folder
-}
 
 /// Runs a script against the cluster; every step must be ok.
 async fn run_script(mut command: Command, need: &str) {
@@ -157,12 +86,7 @@ async fn asyncpg_runs_a_shop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_postgres_runs_a_shop() {
-    let folder = install_node().await;
-    let script = folder.join("shop.mjs"); // beside its node_modules: that is how Node.js finds them
-    fs::copy(scripts().join("node_postgres_shop.mjs"), &script).unwrap();
-    let mut command = Command::new("node");
-    command.arg(script);
-    run_script(command, NODE).await;
+    run_script(node("node_postgres_shop.mjs").await, NODE).await;
 }
 
 /// A client of the shop's cluster.
