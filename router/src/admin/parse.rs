@@ -76,7 +76,7 @@ pub const GRAMMAR: &[(&str, &str)] = &[
     ("DRAIN", "takes no new clients; lets those here finish"),
     ("SHUTDOWN", "stops this router"),
     ("KILL CLIENT id", "closes a client's session"),
-    ("KILL QUERY id", "cancels a client's statement"),
+    ("KILL QUERY id", "cancels a client's statement, also one that waits for a backend"),
     ("SET section.key = value", "changes the configuration until the restart"),
     ("SHOW { SHARDS | REPLICAS | RING | TABLES | GROUPS }", "shards, replicas, arcs, tables and colocation groups"),
     ("SHOW { OPERATIONS | OPERATION id }", "what is moved or was moved"),
