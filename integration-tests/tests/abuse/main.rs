@@ -59,10 +59,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("a name that is not UTF-8", "names are bytes"),
     ("/* open", "a comment that does not end counts as nothing"),
     (
-        "BEGIN | SELECT v FROM sharded WHERE id = 1 | SELECT v FROM sharded WHERE id = 2 | COMMIT",
-        "a transaction over a second shard is refused",
-    ),
-    (
         "PREPARE q (int) AS SELECT $1 + 1 | EXECUTE q (1) | EXECUTE q ('x') | EXECUTE q (1, 2) | PREPARE q AS SELECT 1 | \
          DEALLOCATE q | EXECUTE q (1)",
         "positions and names in errors are those of the server's statement",

@@ -178,6 +178,11 @@ pub struct PoolFigures {
 }
 
 impl Pool {
+    /// Most backends.
+    pub fn most(&self) -> usize {
+        self.size
+    }
+
     /// Hands out a backend.
     ///
     /// # Errors

@@ -89,6 +89,14 @@ impl Session {
             Timed::Listed(_) | Timed::Hidden => {}
         }
         let home = snapshot.topology.default_shard;
+        if self.txn.as_ref().is_some_and(|txn| txn.is_open_on(home)) && self.pool_size(snapshot, home) < 2 {
+            // It would wait for a backend that it holds itself.
+            self.judge(values.text, execution.as_ref(), snapshot).await?;
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("a statement that needs a second connection to a server, in a transaction, with a pool of one")
+                .hint("Raise pool.size, or run the statement outside the transaction.")
+                .into());
+        }
         let inputs = self.placed(plan, values, in_txn, snapshot);
         if in_txn && inputs.iter().any(|(_, input, _)| input.columns.is_empty()) {
             self.judge(values.text, execution.as_ref(), snapshot).await?;

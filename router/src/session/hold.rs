@@ -203,6 +203,11 @@ impl Session {
         self.pins.iter().any(|pin| pin.shard == shard) || self.pool(snapshot, shard).has_room()
     }
 
+    /// Most backends of this shard.
+    pub(super) fn pool_size(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> usize {
+        self.pool(snapshot, shard).most()
+    }
+
     fn pool(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
         let at = usize::from(shard.0);
         if !self.pools.snapshot.as_ref().is_some_and(|known| Arc::ptr_eq(known, snapshot)) {

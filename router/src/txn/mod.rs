@@ -221,6 +221,11 @@ impl Txn {
         if open.any(|shard| shard == preferred) { preferred } else { first }
     }
 
+    /// It is open on this shard.
+    pub fn is_open_on(&self, shard: ShardIndex) -> bool {
+        self.participants.iter().any(|participant| participant.shard == shard)
+    }
+
     /// It is open on this shard, or may be.
     pub fn includes(&self, shard: ShardIndex) -> bool {
         self.participants.iter().any(|participant| participant.shard == shard)
