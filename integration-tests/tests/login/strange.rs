@@ -87,7 +87,7 @@ async fn router_before_a_strange_server() -> Router {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_without_sqlstate_is_passed_on_and_breaks_nothing() {
+async fn an_error_without_sqlstate_gets_one_and_breaks_nothing() {
     let router = router_before_a_strange_server().await;
     for _ in 0..2 {
         for database in ["refuses_early", "refuses_late"] {
@@ -101,12 +101,16 @@ async fn an_error_without_sqlstate_is_passed_on_and_breaks_nothing() {
     raw.start_up(&[("user", "ann"), ("database", DATABASE)]).await;
     raw.authenticate("ann", "").await.unwrap();
     for _ in 0..3 {
-        let answer: Vec<String> = raw.query("SELECT 1").await.iter().map(brief).collect();
-        assert_eq!(answer, ["E ERROR - - an error without a code", "Z I"]);
-        let answer: Vec<String> = raw.query("TABLE t").await.iter().map(brief).collect();
-        assert_eq!(answer, ["E - - - -", "Z I"]);
-        let answer: Vec<String> = raw.extended("SELECT 1", &[], false).await.iter().map(brief).collect();
-        assert_eq!(answer, ["E - - - only words", "Z I"]);
+        let answers = [
+            ("an error without a code", raw.query("SELECT 1").await),
+            ("", raw.query("TABLE t").await),
+            ("only words", raw.extended("SELECT 1", &[], false).await),
+        ];
+        for (words, answer) in answers {
+            let answer: Vec<String> = answer.iter().map(brief).collect();
+            assert!(answer[0].starts_with('E') && answer[0].contains("XX000"), "{answer:?}");
+            assert!(answer[0].contains(words) && answer[1..] == ["Z I"], "{answer:?}");
+        }
     }
     assert!(!router.log().contains("panicked"), "{}", router.log());
 }
