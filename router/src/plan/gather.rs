@@ -86,6 +86,9 @@ pub(super) fn plan(
                 hint,
             ));
         }
+        if name.name == time::OF_STATEMENT {
+            return Err(no(time::OF_STATEMENT));
+        }
         match class(input, name) {
             Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
             Class::Builtin(Builtin::Stable) => timed |= time::is_of_time(&name.name),

@@ -20,7 +20,7 @@ use crate::{
     pool::conn::{Conn, ConnError},
     route::{self, bind::Values},
     sql::fingerprint::{Lexed, lex},
-    txn::Reach,
+    txn::{Reach, Txn},
 };
 use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
@@ -95,6 +95,14 @@ impl Session {
             return Err(Report::new(catalogue::MANY_SHARDS)
                 .detail("a statement that needs a second connection to a server, in a transaction, with a pool of one")
                 .hint("Raise pool.size, or run the statement outside the transaction.")
+                .into());
+        }
+        if self.txn.as_ref().is_some_and(Txn::has_local_settings) {
+            // They are known where the transaction is open, and not where the answer is made.
+            self.judge(values.text, execution.as_ref(), snapshot).await?;
+            return Err(Report::new(catalogue::MANY_SHARDS)
+                .detail("a statement over several shards behind SET LOCAL")
+                .hint("Use SET, or run the statement outside the transaction.")
                 .into());
         }
         let inputs = self.placed(plan, values, in_txn, snapshot);

@@ -221,6 +221,11 @@ impl Txn {
         if open.any(|shard| shard == preferred) { preferred } else { first }
     }
 
+    /// SET LOCAL or SET CONSTRAINTS were run in it.
+    pub fn has_local_settings(&self) -> bool {
+        self.prefix.iter().any(|text| text.trim_start().get(..3).is_some_and(|word| word.eq_ignore_ascii_case("set")))
+    }
+
     /// It is open on this shard.
     pub fn is_open_on(&self, shard: ShardIndex) -> bool {
         self.participants.iter().any(|participant| participant.shard == shard)

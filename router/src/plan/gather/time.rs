@@ -20,6 +20,9 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("transaction_timestamp", "timestamptz"),
 ];
 
+/// The time of the client's statement, which no server that works for it knows.
+pub(super) const OF_STATEMENT: &str = "statement_timestamp";
+
 /// Whether a function's value depends on when the transaction began.
 pub(super) fn is_of_time(name: &str) -> bool {
     name == "age" || FUNCTIONS.iter().any(|(known, _)| *known == name)

@@ -182,6 +182,9 @@ fn judge(input: &Input<'_>, lexemes: &[Lexeme], at: usize) -> Result<bool, Refus
             return Err(refusal(catalogue::MANY_SHARDS, format!("{word}(…) without an order of its rows"), hint));
         }
     }
+    if word == time::OF_STATEMENT {
+        return Err(no(time::OF_STATEMENT));
+    }
     match class(input, &name) {
         Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
         Class::Builtin(Builtin::Stable) => return Ok(time::is_of_time(word)),
@@ -248,6 +251,9 @@ fn inputs(input: &Input<'_>, tokens: &Tokens, lexemes: &[Lexeme]) -> Result<Vec<
             Meaning::System if lexemes.get(at + 1).is_some_and(|next| next.is_symbol("(")) => continue,
             Meaning::System => return Err(no("a sharded table and a system catalog")),
         };
+        if behind_dot && at >= 4 && lexemes[at - 3].is_symbol(".") {
+            return Err(no("a name with its database"));
+        }
         if inputs.iter().all(|input| input.table != table) {
             let mut one = gathered(input, &table, source, &needed)?;
             one.splices = qualified(input, &tokens.lexemes, &table);

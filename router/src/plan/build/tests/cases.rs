@@ -512,6 +512,8 @@ fn traps_23_and_25_everything_else() {
         ("lock table orders", "refuse 1003"),
         ("lock table logs", "local"),
         ("select from where orders", "gather"),
+        ("select * from app.public.orders", "judge"),
+        ("select id from orders where now() = statement_timestamp()", "every | no 1002"),
         ("select * form orders", "gather"),
         ("select * form logs", "local"),
         ("frobnicate orders", "judge"),
