@@ -305,7 +305,8 @@ impl Session {
     ) -> Result<(), Fault> {
         let mut home = held.remove(0);
         let kept = matches!(&result, Ok(()) | Err(ScatterError::Server(_)));
-        let cleaned = kept && home.conn().buf.is_empty() && home.conn().housekeep("ROLLBACK").await.is_ok();
+        // Where an answer before it is still to be read, that is not the ROLLBACK's.
+        let cleaned = kept && home.conn().buf.is_empty() && rolls_back(home.conn()).await;
         if cleaned {
             self.let_go(home, b'I', Reach::Nothing);
         } else {
@@ -340,6 +341,12 @@ impl Session {
             Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
         }
     }
+}
+
+/// Rolls back. Returns whether the server said so, and nothing else.
+async fn rolls_back(home: &mut Conn) -> bool {
+    let mut unheard = BytesMut::new();
+    home.housekeep_with("ROLLBACK", false, &mut unheard).await.is_ok_and(|drained| drained.tag == "ROLLBACK")
 }
 
 fn at_time(splice: &Splice, time: &str) -> Splice {
