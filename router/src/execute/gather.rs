@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Report, catalogue},
-    plan::{GatherColumn, GatherInput, Piece},
+    plan::{GatherColumn, GatherInput},
     pool::conn::{Conn, ConnError},
     sql::fingerprint::Lexed,
 };
@@ -68,18 +68,10 @@ fn from(sql: &mut String, input: &GatherInput, text: &[u8], lexed: &Lexed) {
     if let Some(alias) = &input.alias {
         let _ = write!(sql, " AS {}", quote::identifier(alias));
     }
-    for (nth, condition) in input.filter.iter().enumerate() {
+    for (nth, (from, to)) in input.filter.iter().enumerate() {
         sql.push_str(if nth == 0 { " WHERE (" } else { " AND (" });
-        for piece in condition {
-            match piece {
-                Piece::Text(text) => sql.push_str(text),
-                Piece::Time => sql.push_str("pg_catalog.now()"),
-                Piece::Span(from, to) => {
-                    let bytes = text.get(lexed.text_at(*from)..lexed.text_at(*to)).unwrap_or_default();
-                    sql.push_str(&String::from_utf8_lossy(bytes));
-                }
-            }
-        }
+        let condition = text.get(lexed.text_at(*from)..lexed.text_at(*to)).unwrap_or_default();
+        sql.push_str(&String::from_utf8_lossy(condition));
         // A comment at the end of the client's words must not take in the parenthesis.
         sql.push_str("\n)");
     }
@@ -439,15 +431,6 @@ pub async fn described(conn: &mut Conn) -> Result<(Vec<u32>, Vec<Field>), ConnEr
         Some(fields) => Err(ConnError::Server(Box::new(fields))),
         None => Ok((types, fields)),
     }
-}
-
-/// The body of a Bind after the statement's name, with these formats for the result.
-pub fn bind_with(rest: &[u8], asked: &[i16], formats: &[i16]) -> Vec<u8> {
-    let keep = rest.len().saturating_sub(2 + 2 * asked.len());
-    let mut out = rest.get(..keep).unwrap_or(rest).to_vec();
-    out.put_u16(formats.len() as u16);
-    formats.iter().for_each(|format| out.put_i16(*format));
-    out
 }
 
 /// The body of a Bind without parameters.

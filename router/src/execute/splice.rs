@@ -85,8 +85,6 @@ impl Positions<'_> {
 /// The body of a Bind after the statement's name, with the result formats that the shards' columns need so that the
 /// answer has the formats its client asked for.
 pub fn result_formats(rest: &[u8], asked: &[i16], merge: &Merge) -> Vec<u8> {
-    let keep = rest.len().saturating_sub(2 + 2 * asked.len());
-    let mut out = rest.get(..keep).unwrap_or(rest).to_vec();
     let formats = match asked {
         [] | [_] => asked.to_vec(),
         several => {
@@ -102,9 +100,14 @@ pub fn result_formats(rest: &[u8], asked: &[i16], merge: &Merge) -> Vec<u8> {
             formats
         }
     };
+    with_formats(rest, asked, &formats)
+}
+
+/// The body of a Bind after the statement's name, with these formats for the result instead of those it asks for.
+pub fn with_formats(rest: &[u8], asked: &[i16], formats: &[i16]) -> Vec<u8> {
+    let keep = rest.len().saturating_sub(2 + 2 * asked.len());
+    let mut out = rest.get(..keep).unwrap_or(rest).to_vec();
     out.extend_from_slice(&(formats.len() as u16).to_be_bytes());
-    for format in formats {
-        out.extend_from_slice(&format.to_be_bytes());
-    }
+    formats.iter().for_each(|format| out.extend_from_slice(&format.to_be_bytes()));
     out
 }

@@ -7,9 +7,10 @@ mod time;
 pub(super) mod unread;
 
 use super::{
-    Gather, GatherColumn, GatherInput, GatherSource, Piece, Recipe, Refusal, Splice, Timed,
+    Gather, GatherColumn, GatherInput, GatherSource, Piece, Refusal, Splice, Timed, bodies,
     build::Input,
     join::{Analysis, Push},
+    predicate,
     read::{Class, class},
     refuse::refusal,
 };
@@ -19,7 +20,7 @@ use crate::{
         facts::Name,
         parse::{Kind, Lexeme, Tokens},
         rewrite::{self, Range},
-        volatility::Builtin,
+        volatility::{Builtin, builtin},
     },
     topology::schema::{self, Relation, Volatility},
 };
@@ -29,11 +30,8 @@ use std::collections::HashSet;
 /// First OID that is not PostgreSQL's own (`FirstNormalObjectId`).
 const FIRST_USER_OID: u32 = 16_384;
 
-/// Types of PostgreSQL's own whose binary form is missing, or holds numbers of objects: they travel as text.
-const TEXT_ONLY: &[&str] = &[
-    "aclitem",
-    "gtsvector",
-    "pg_node_tree",
+/// Types whose values are numbers of objects, which differ between servers.
+const OBJECTS: &[&str] = &[
     "regclass",
     "regcollation",
     "regconfig",
@@ -46,6 +44,9 @@ const TEXT_ONLY: &[&str] = &[
     "regrole",
     "regtype",
 ];
+
+/// Other types of PostgreSQL's own whose binary form is missing: they travel as text, as [`OBJECTS`] do.
+const TEXT_ONLY: &[&str] = &["aclitem", "gtsvector", "pg_node_tree"];
 
 /// Aggregates whose result shows in which order the rows came.
 const KEEPS_ORDER: &[&str] = &[
@@ -110,7 +111,7 @@ pub(super) fn plan(
         }
         let same = |other: &usize| analysis.instances[*other].table == instance.table;
         let instances: Vec<usize> = (at..analysis.instances.len()).filter(same).collect();
-        let recipe = either(instances.iter().map(|at| analysis.recipe(*at)).collect());
+        let recipe = predicate::either(instances.iter().map(|at| analysis.recipe(*at)).collect());
         let source = GatherSource::Sharded { group: instance.sharded.group, recipe };
         let mut gathered = gathered(input, &instance.table, source, &needed)?;
         if let ([only], Some(alias)) = (instances.as_slice(), &instance.alias) {
@@ -170,37 +171,16 @@ fn touches_nothing(input: &Input<'_>, name: &Name) -> bool {
         "execute", "insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "notify",
         "listen", "set", "reset", "lock", "call", "do", "commit", "rollback", "refresh", "vacuum", "grant", "revoke",
     ];
-    let bodies = |schema: Option<&str>, name: &str| -> Vec<&(Box<str>, Box<str>)> {
-        let found = input.schema.functions.keys();
-        found.filter(|full| &*full.1 == name && schema.is_none_or(|schema| schema == &*full.0)).collect()
+    let is_relation = |word: &str| {
+        let mut known = input.schema.relations.keys().chain(&input.schema.system_relations);
+        known.any(|name| &*name.name == word)
     };
-    let mut open = bodies(name.schema.as_deref(), &name.name);
-    let mut seen = HashSet::new();
-    while let Some(at) = open.pop() {
-        if !seen.insert(at) {
-            continue;
-        }
-        let Some(body) = input.schema.bodies.get(at) else {
-            // C or internal.
-            if input.schema.functions.get(at) == Some(&Volatility::Volatile) {
-                return false;
-            }
-            continue;
-        };
-        for word in super::utility::words(body) {
-            let relation = input.schema.relations.keys().any(|name| *name.name == *word)
-                || input.schema.system_relations.iter().any(|name| *name.name == *word);
-            let acts = matches!(
-                crate::sql::volatility::builtin(&word),
-                Builtin::DefaultShard | Builtin::Pins | Builtin::RunsText
-            );
-            if relation || acts || CHANGES.contains(&word.as_str()) {
-                return false;
-            }
-            open.extend(bodies(None, &word));
-        }
-    }
-    true
+    let acts = |word: &str| matches!(builtin(word), Builtin::DefaultShard | Builtin::Pins | Builtin::RunsText);
+    !bodies::any(input, name, &|reached| match reached.words {
+        // C or internal.
+        None => reached.volatility == Volatility::Volatile,
+        Some(words) => words.iter().any(|word| is_relation(word) || acts(word) || CHANGES.contains(&word.as_str())),
+    })
 }
 
 /// `*` as a list of columns.
@@ -268,7 +248,7 @@ fn bare(table: &TableName, source: GatherSource) -> GatherInput {
 
 fn column(column: &schema::Column) -> GatherColumn {
     let element = column.type_name.trim_end_matches("[]");
-    let as_text = column.type_oid >= FIRST_USER_OID || TEXT_ONLY.contains(&element);
+    let as_text = column.type_oid >= FIRST_USER_OID || TEXT_ONLY.contains(&element) || OBJECTS.contains(&element);
     GatherColumn { name: column.name.clone(), type_name: column.type_name.clone(), as_text }
 }
 
@@ -279,20 +259,12 @@ fn primary_key(relation: &Relation) -> Vec<Box<str>> {
     first.cloned().unwrap_or_default()
 }
 
-fn either(mut all: Vec<Recipe>) -> Recipe {
-    if all.contains(&Recipe::Every) {
-        return Recipe::Every;
-    }
-    if all.len() == 1 { all.remove(0) } else { Recipe::Either(all) }
-}
-
 /// The text of a condition.
-fn filter(input: &Input<'_>, lexemes: &[Lexeme], push: &Push) -> Option<Vec<Piece>> {
+fn filter(input: &Input<'_>, lexemes: &[Lexeme], push: &Push) -> Option<(u32, u32)> {
     let select = lexemes.iter().position(|lexeme| lexeme.start == push.select_at)?;
     let all = conjuncts(lexemes, filter_range(lexemes, select)?);
     let range = all.get(push.nth).filter(|_| all.len() == push.of)?;
-    let (start, end) = rewrite::shape_span(input.lexed, lexemes, *range)?;
-    Some(vec![Piece::Span(start, end)])
+    rewrite::shape_span(input.lexed, lexemes, *range)
 }
 
 /// What stands behind the WHERE of the SELECT at this token.

@@ -2,6 +2,7 @@
 //! tables. Out: a plan. Never: a shard, a backend, a parameter's value, a lock, a clock.
 
 mod aggregate;
+mod bodies;
 pub mod build;
 pub mod cache;
 mod copy;
@@ -231,8 +232,8 @@ pub struct GatherInput {
     pub alias: Option<Box<str>>,
     /// The columns that are looked at, in the table's order. None: it is read where it is.
     pub columns: Vec<GatherColumn>,
-    /// Conditions that its rows must meet.
-    pub filter: Vec<Vec<Piece>>,
+    /// Conditions that its rows must meet: spans of the client's text (in coordinates of the shape).
+    pub filter: Vec<(u32, u32)>,
     /// Columns of its primary key, where the statement may depend on there being one.
     pub key: Vec<Box<str>>,
     /// Changes to the client's text when it is copied.

@@ -65,7 +65,7 @@ fn all_of(mut all: Vec<Recipe>) -> Recipe {
     }
 }
 
-fn either(mut all: Vec<Recipe>) -> Recipe {
+pub(super) fn either(mut all: Vec<Recipe>) -> Recipe {
     if all.contains(&Recipe::Every) {
         return Recipe::Every;
     }

@@ -4,12 +4,13 @@
 use super::{
     Gather, Many, Plan, PlanKind, Recipe, Refusal, SessionEffect, Sharded,
     aggregate::{self, Scattered},
+    bodies,
     build::Input,
     gather,
     join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
-    setting, traces, utility,
+    setting, traces,
 };
 use crate::{
     error::catalogue,
@@ -21,7 +22,6 @@ use crate::{
     topology::schema::Volatility,
 };
 use pgring_config::tables::TableKind;
-use std::collections::HashSet;
 
 /// What a called function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,24 +104,9 @@ fn called(input: &Input<'_>, analysis: &Analysis<'_>, wanted: &[Builtin]) -> Opt
 /// Whether the body of a user's function, or of one that it calls, names a sharded table: on a server it would see that
 /// server's rows only.
 fn reaches_tables(input: &Input<'_>, name: &Name) -> bool {
-    let bodies = |schema: Option<&str>, name: &str| -> Vec<&(Box<str>, Box<str>)> {
-        let found = input.schema.bodies.keys();
-        found.filter(|full| &*full.1 == name && schema.is_none_or(|schema| schema == &*full.0)).collect()
-    };
-    let mut open = bodies(name.schema.as_deref(), &name.name);
-    let mut seen = HashSet::new();
-    while let Some(at) = open.pop() {
-        if !seen.insert(at) {
-            continue;
-        }
-        for word in utility::words(&input.schema.bodies[at]) {
-            if names::mentions(input, &word).0 {
-                return true;
-            }
-            open.extend(bodies(None, &word));
-        }
-    }
-    false
+    bodies::any(input, name, &|reached| {
+        reached.words.is_some_and(|words| words.iter().any(|word| names::mentions(input, word).0))
+    })
 }
 
 fn has_placed_tables(input: &Input<'_>) -> bool {

@@ -157,8 +157,7 @@ impl Session {
     ) -> Result<RouteKind, Fault> {
         match &plan.kind {
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => {
-                self.judge(values.text, execution.as_ref(), snapshot).await?;
-                Err(Self::refused(refusal).into())
+                Err(self.refuse(Self::refused(refusal), values.text, execution.as_ref(), snapshot).await)
             }
             PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
@@ -172,6 +171,17 @@ impl Session {
                 Err(Report::new(catalogue::INTERNAL).detail("a plan for one server was called").into())
             }
         }
+    }
+
+    /// The end of a statement that is refused: where PostgreSQL finds a fault in it, that fault.
+    pub(super) async fn refuse(
+        &mut self,
+        refused: impl Into<Fault>,
+        text: &[u8],
+        execution: Option<&Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Fault {
+        self.judge(text, execution, snapshot).await.err().unwrap_or_else(|| refused.into())
     }
 
     /// Asks the default shard to parse a statement that is to be refused: where PostgreSQL finds a fault in it, that
@@ -218,8 +228,7 @@ impl Session {
         let route = route::resolve(sharded, values, &snapshot.topology)?;
         let (splices, merge, gather) = match &sharded.many {
             Many::Refuse(refusal) => {
-                self.judge(values.text, execution.as_ref(), snapshot).await?;
-                return Err(Self::refused(refusal).into());
+                return Err(self.refuse(Self::refused(refusal), values.text, execution.as_ref(), snapshot).await);
             }
             Many::Gather(gather) => return self.answer_by_gather(gather, values, execution, snapshot).await,
             Many::Merge { splices, merge, gather } => (splices, merge, gather),
@@ -346,23 +355,16 @@ impl Session {
         let another_way =
             matches!(&result, Err(ScatterError::Report(report)) if report.entry == catalogue::UNORDERABLE);
         let finished = result.is_ok() || (another_way && self.txn.is_some());
-        let statuses = self.drain_all(&mut held, finished).await;
-        for (one, status) in held.into_iter().zip(statuses) {
-            match status {
-                Some(status) => self.let_go(one, status, reach),
-                None => drop(one),
-            }
-        }
+        self.drain_all(held, finished, reach).await;
         self.me.end_work();
         match result {
             Ok(_) => Ok(()),
-            Err(ScatterError::Server(mut fields)) => {
-                positions.correct(&mut fields);
-                Err(self.told(*fields))
+            Err(mut error) => {
+                if let ScatterError::Server(fields) = &mut error {
+                    positions.correct(fields);
+                }
+                Err(self.fault_of(error))
             }
-            Err(ScatterError::Report(report)) => Err(Fault::Report(report)),
-            Err(ScatterError::Backend(error)) => Err(hold::lost(&error, false).into()),
-            Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
         }
     }
 
@@ -399,21 +401,35 @@ impl Session {
         }
     }
 
-    /// Reads every answer to its end. When the statement is over before (an error, a LIMIT), the servers are told.
-    pub(super) async fn drain_all(&mut self, held: &mut [Held], finished: bool) -> Vec<Option<u8>> {
+    /// The end of a statement over several shards with this error.
+    pub(super) fn fault_of(&mut self, error: ScatterError) -> Fault {
+        match error {
+            ScatterError::Server(fields) => self.told(*fields),
+            ScatterError::Report(report) => Fault::Report(report),
+            ScatterError::Backend(error) => hold::lost(&error, false).into(),
+            ScatterError::Client(error) => Fault::End(End::from(error)),
+        }
+    }
+
+    /// Reads every answer to its end and lets the backends go; one that is lost is closed. When the statement is over
+    /// before (an error, a LIMIT), the servers are told.
+    pub(super) async fn drain_all(&mut self, mut held: Vec<Held>, finished: bool, reach: Reach) {
         if !finished {
-            for one in held.iter_mut() {
+            for one in &mut held {
                 let cancel = one.conn().cancel.clone();
                 let passing = cancel.gate.enter();
                 cancel.cancel(passing).await.ok();
             }
         }
         let mut statuses = Vec::with_capacity(held.len());
-        for one in held {
-            let status = one.conn().drain_rest().await.ok();
-            statuses.push(status);
+        for one in &mut held {
+            statuses.push(one.conn().drain_rest().await.ok());
         }
-        statuses
+        for (one, status) in held.into_iter().zip(statuses) {
+            if let Some(status) = status {
+                self.let_go(one, status, reach);
+            }
+        }
     }
 
     /// A change of schema: on every shard, in one transaction each, committed when all took it.

@@ -3,7 +3,7 @@
 //! backend on which the client's transaction is open.
 
 use super::{
-    End, Fault, Session,
+    Fault, Session,
     calls::Execution,
     hold::{self, Held},
 };
@@ -57,7 +57,7 @@ impl Work<'_> {
             Some(execution) => (execution.bind, execution.result_formats),
             None => (gather::NO_PARAMETERS, &[][..]),
         };
-        gather::bind_with(rest, asked, formats.unwrap_or(asked))
+        splice::with_formats(rest, asked, formats.unwrap_or(asked))
     }
 }
 
@@ -79,11 +79,11 @@ impl Session {
             }
             Timed::Listed(splices) if in_txn => times = splices,
             Timed::Hidden if in_txn => {
-                self.judge(values.text, execution.as_ref(), snapshot).await?;
-                return Err(Report::new(catalogue::MANY_SHARDS)
-                    .detail("the time of the transaction in a statement over several shards")
-                    .hint("Give the time as a value, or run the statement outside the transaction.")
-                    .into());
+                let refused = cannot(
+                    "the time of the transaction in a statement over several shards",
+                    "Give the time as a value, or run the statement outside the transaction.",
+                );
+                return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
             }
             // The server that answers has one time for it all.
             Timed::Listed(_) | Timed::Hidden => {}
@@ -91,27 +91,27 @@ impl Session {
         let home = snapshot.topology.default_shard;
         if self.txn.as_ref().is_some_and(|txn| txn.is_open_on(home)) && self.pool_size(snapshot, home) < 2 {
             // It would wait for a backend that it holds itself.
-            self.judge(values.text, execution.as_ref(), snapshot).await?;
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("a statement that needs a second connection to a server, in a transaction, with a pool of one")
-                .hint("Raise pool.size, or run the statement outside the transaction.")
-                .into());
+            let refused = cannot(
+                "a statement that needs a second connection to a server, in a transaction, with a pool of one",
+                "Raise pool.size, or run the statement outside the transaction.",
+            );
+            return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
         if self.txn.as_ref().is_some_and(Txn::has_local_settings) {
             // They are known where the transaction is open, and not where the answer is made.
-            self.judge(values.text, execution.as_ref(), snapshot).await?;
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("a statement over several shards behind SET LOCAL")
-                .hint("Use SET, or run the statement outside the transaction.")
-                .into());
+            let refused = cannot(
+                "a statement over several shards behind SET LOCAL",
+                "Use SET, or run the statement outside the transaction.",
+            );
+            return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
         let inputs = self.placed(plan, values, in_txn, snapshot);
         if in_txn && inputs.iter().any(|(_, input, _)| input.columns.is_empty()) {
-            self.judge(values.text, execution.as_ref(), snapshot).await?;
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("a relation whose columns are not known, in a transaction")
-                .hint("Run the statement outside the transaction.")
-                .into());
+            let refused = cannot(
+                "a relation whose columns are not known, in a transaction",
+                "Run the statement outside the transaction.",
+            );
+            return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
         let mut shards: Vec<ShardIndex> = inputs.iter().flat_map(|(_, _, shards)| shards.iter().copied()).collect();
         shards.sort_unstable();
@@ -313,13 +313,7 @@ impl Session {
             hold::hang_up(home);
         }
         if work.in_txn {
-            let statuses = self.drain_all(&mut held, result.is_ok()).await;
-            for (one, status) in held.into_iter().zip(statuses) {
-                match status {
-                    Some(status) => self.let_go(one, status, Reach::Read),
-                    None => drop(one),
-                }
-            }
+            self.drain_all(held, result.is_ok(), Reach::Read).await;
         } else {
             for mut one in held {
                 if result.is_ok() && one.conn().drain_rest().await.is_ok_and(|status| status == b'I') {
@@ -329,18 +323,12 @@ impl Session {
                 }
             }
         }
-        match result {
-            Ok(()) => Ok(()),
-            Err(ScatterError::Server(fields)) => {
-                build::error(&mut self.client.out, &fields);
-                crate::metrics::error(fields.get(b'C').unwrap_or("XX000"));
-                Err(Fault::Told)
-            }
-            Err(ScatterError::Report(report)) => Err(Fault::Report(report)),
-            Err(ScatterError::Backend(error)) => Err(hold::lost(&error, false).into()),
-            Err(ScatterError::Client(error)) => Err(Fault::End(End::from(error))),
-        }
+        result.map_err(|error| self.fault_of(error))
     }
+}
+
+fn cannot(what: &str, hint: &str) -> Report {
+    Report::new(catalogue::MANY_SHARDS).detail(what).hint(hint)
 }
 
 /// Rolls back. Returns whether the server said so, and nothing else.

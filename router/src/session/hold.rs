@@ -161,7 +161,7 @@ impl Session {
     pub(super) fn told(&mut self, mut fields: Fields) -> Fault {
         self.client.explain_cancel(&mut fields);
         if is_fatal(&fields) {
-            return Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
+            return Fault::End(End::killed());
         }
         build::error(&mut self.client.out, &fields);
         metrics::error(fields.get(b'C').unwrap_or("XX000"));
@@ -172,7 +172,7 @@ impl Session {
     pub(super) fn given_up(&self) -> Fault {
         self.me.set_doing(Doing::Active);
         if self.me.is_killed() {
-            return Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
+            return Fault::End(End::killed());
         }
         Report::new(catalogue::QUERY_CANCELLED).into()
     }

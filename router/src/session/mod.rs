@@ -59,6 +59,13 @@ pub enum End {
     Server,
 }
 
+impl End {
+    /// An administrator, or another session, ends it.
+    fn killed() -> Self {
+        Self::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal()))
+    }
+}
+
 impl From<FrontendError> for End {
     fn from(error: FrontendError) -> Self {
         Self::Client(error)
@@ -234,7 +241,7 @@ impl Session {
         let end = tokio::select! {
             biased;
             end = served => end,
-            () = overdue(&me) => End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())),
+            () = overdue(&me) => End::killed(),
         };
         Box::pin(self.end(end)).await;
     }
@@ -375,7 +382,7 @@ impl Session {
         let in_transaction = self.txn.is_some();
         self.me.set_doing(if in_transaction { Doing::InTransaction } else { Doing::Idle });
         if self.me.is_killed() {
-            return Err(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal())));
+            return Err(End::killed());
         }
         let limits = self.cluster.settings.load();
         let limit = if in_transaction {

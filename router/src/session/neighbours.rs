@@ -34,7 +34,7 @@ impl Session {
         }
         if signal.terminate {
             if client.id == self.me.id {
-                return Err(Fault::End(End::Fatal(Box::new(Report::new(catalogue::SESSION_KILLED).fatal()))));
+                return Err(Fault::End(End::killed()));
             }
             client.kill();
         }

@@ -418,8 +418,7 @@ impl Session {
             return if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) };
         }
         if let Err(refused) = self.admit(&[shard], reach) {
-            self.judge(statement.text.as_bytes(), None, &snapshot).await?;
-            return Err(refused);
+            return Err(self.refuse(refused, statement.text.as_bytes(), None, &snapshot).await);
         }
         self.seeks_sequences = plan.session.asks_sequence;
         let mut held = self.hold(&snapshot, shard).await?;

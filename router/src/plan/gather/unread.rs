@@ -2,7 +2,7 @@
 //! of a gather, whole tables. Never: a statement that could write, lock, look at storage, or call what is not
 //! listed: each word is taken for the worst that it can be.
 
-use super::{KEEPS_ORDER, Needed, clash, gathered, no, qualified, time, touches_nothing};
+use super::{KEEPS_ORDER, Needed, OBJECTS, clash, gathered, no, qualified, time, touches_nothing};
 use crate::{
     error::catalogue,
     plan::{
@@ -35,17 +35,6 @@ const REFUSED: &[&str] = &[
     "nowait",
     "only",
     "refresh",
-    "regclass",
-    "regcollation",
-    "regconfig",
-    "regdictionary",
-    "regnamespace",
-    "regoper",
-    "regoperator",
-    "regproc",
-    "regprocedure",
-    "regrole",
-    "regtype",
     "returning",
     "tableoid",
     "tablesample",
@@ -149,7 +138,7 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
 }
 
 fn refused(lexeme: &Lexeme) -> Option<&str> {
-    lexeme.identifier().filter(|word| REFUSED.contains(word))
+    lexeme.identifier().filter(|word| REFUSED.contains(word) || OBJECTS.contains(word))
 }
 
 /// FOR UPDATE, FOR SHARE and such; `FOR` alone may be a part of `substring`.
