@@ -11,7 +11,7 @@ use crate::{
     plan::build::Rules,
     pool::{Expected, Pool, PoolKey, PoolLimits, Pools, Proved, conn::CancelHandle},
     registry,
-    topology::{health::Health, schema::Schema},
+    topology::{health::Health, read::Reader, schema::Schema},
 };
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use pgring_config::{
@@ -108,8 +108,19 @@ pub struct Database {
     pub health: Health,
     /// Listening connections to its servers.
     pub hubs: Hubs,
-    /// pgring's own connection to the default shard, for the schema, and which string it was made from.
-    pub schema_reader: tokio::sync::Mutex<Option<(Connection, tokio_postgres::Client)>>,
+    /// Reads the schema.
+    pub schema_reader: tokio::sync::Mutex<SchemaReader>,
+    /// How often the schema was asked for.
+    pub schema_asked: AtomicU64,
+}
+
+/// pgring's own connection to the default shard, for the schema.
+#[derive(Debug, Default)]
+pub struct SchemaReader {
+    /// The connection, and which string it was made from.
+    pub reader: Option<(Connection, Reader)>,
+    /// Of those who asked for the schema, so many have been served.
+    pub served: u64,
 }
 
 static PLANS: AtomicU64 = AtomicU64::new(1);
@@ -142,6 +153,7 @@ impl Database {
             health: Health::default(),
             hubs: Hubs::default(),
             schema_reader: tokio::sync::Mutex::default(),
+            schema_asked: AtomicU64::new(0),
         }
     }
 
@@ -152,12 +164,15 @@ impl Database {
 
     /// Swaps in what is new; plans made before are void if tables or schema differ.
     pub fn publish(&self, topology: Option<(Arc<Topology>, Arc<[Place]>)>, schema: Option<Arc<Schema>>) {
-        let before = self.snapshot.load_full();
-        let (topology, places) = topology.unwrap_or((before.topology.clone(), before.places.clone()));
-        let schema = schema.unwrap_or(before.schema.clone());
-        let same = topology.tables_version == before.topology.tables_version && schema.version == before.schema.version;
-        let plans = if same { before.plans } else { PLANS.fetch_add(1, Ordering::Relaxed) };
-        self.snapshot.store(Arc::new(Snapshot { topology, schema, places, plans }));
+        // Both halves may be published at the same time.
+        self.snapshot.rcu(|before| {
+            let (topology, places) = topology.clone().unwrap_or((before.topology.clone(), before.places.clone()));
+            let schema = schema.clone().unwrap_or(before.schema.clone());
+            let tables = topology.tables_version == before.topology.tables_version;
+            let same = tables && schema.version == before.schema.version;
+            let plans = if same { before.plans } else { PLANS.fetch_add(1, Ordering::Relaxed) };
+            Snapshot { topology, schema, places, plans }
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     control::{self, ControlError},
     pool::Expected,
     topology::{
-        read::{self, SchemaError},
+        read::{Reader, SchemaError},
         schema::Schema,
     },
 };
@@ -39,8 +39,11 @@ use tokio::{
 };
 use tokio_postgres::Client;
 
-/// How often the schema is read, whatever was heard.
+/// How often it is looked whether the schema has changed, whatever was heard.
 const SCHEMA_EVERY: Duration = Duration::from_secs(5);
+
+/// Every so many of these times all of it is read, whether it has changed or not.
+const WHOLE_SCHEMA_EVERY: u32 = 120;
 
 /// How long a probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
@@ -272,27 +275,46 @@ pub async fn refresh_topology(database: &Database, cluster: &Cluster) -> Result<
     Ok(())
 }
 
-/// Reads the schema from the default shard and publishes it: what was committed when this was called is seen when it
-/// returns.
+/// Reads from the default shard what has changed in the schema and publishes it: what was committed when this was called
+/// is seen when it returns. Those who ask while another reads are served together.
 ///
 /// # Errors
 /// [`KeeperError`]; what was known before is still served then.
 pub async fn refresh_schema(database: &Database) -> Result<(), KeeperError> {
+    read_schema(database, false).await
+}
+
+async fn read_schema(database: &Database, anew: bool) -> Result<(), KeeperError> {
     if database.catalog.is_none() {
         return Ok(());
     }
-    let mut reader = database.schema_reader.lock().await;
+    let ticket = database.schema_asked.fetch_add(1, Ordering::AcqRel) + 1;
+    let mut reading = database.schema_reader.lock().await;
+    if reading.served >= ticket && !anew {
+        return Ok(());
+    }
+    let asked = database.schema_asked.load(Ordering::Acquire);
     let topology = database.snapshot().topology.clone();
     let connection = &topology.shard(topology.default_shard).connection;
-    let kept = reader.take().filter(|(known, client)| known == connection && !client.is_closed());
-    let client = match kept {
-        Some((_, client)) => client,
-        None => control::connect(&connection.0, &database.name, &database.server_tls).await?,
+    let kept = reading.reader.take().filter(|(known, reader)| known == connection && !reader.is_closed());
+    let read = match kept {
+        // A connection that died while it was idle says so only now.
+        Some((_, mut reader)) => reader.read(anew).await.ok().map(|schema| (reader, schema)),
+        None => None,
     };
-    let schema = read::load(&client).await?;
-    *reader = Some((connection.clone(), client));
+    let (reader, schema) = match read {
+        Some(read) => read,
+        None => {
+            let client = control::connect(&connection.0, &database.name, &database.server_tls).await?;
+            let mut reader = Reader::new(client).await?;
+            let schema = reader.read(true).await?;
+            (reader, schema)
+        }
+    };
+    reading.reader = Some((connection.clone(), reader));
+    reading.served = asked;
     if schema.version != database.snapshot().schema.version {
-        database.publish(None, Some(Arc::new(schema)));
+        database.publish(None, Some(schema));
     }
     Ok(())
 }
@@ -314,6 +336,7 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
     };
     let (mut schema_due, mut probe_due) = (ticks(SCHEMA_EVERY), ticks(detect));
     let (mut probes, mut troubles) = (Probes::default(), Troubles::default());
+    let mut looks = 0_u32;
     loop {
         let due = tokio::select! {
             event = heard.recv() => match event {
@@ -321,7 +344,10 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
                 Some(Heard::Schema) => Due::Schema,
                 None => break,
             },
-            _ = schema_due.tick() => Due::Schema,
+            _ = schema_due.tick() => {
+                looks = (looks + 1) % WHOLE_SCHEMA_EVERY;
+                if looks == 0 { Due::WholeSchema } else { Due::Schema }
+            }
             _ = probe_due.tick() => Due::Probe,
         };
         let (Some(cluster), Some(database)) = (cluster.upgrade(), database.upgrade()) else { break };
@@ -333,6 +359,7 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
                 }
             }
             Due::Schema => troubles.note(&database, "schema", refresh_schema(&database).await),
+            Due::WholeSchema => troubles.note(&database, "schema", read_schema(&database, true).await),
             Due::Probe => {
                 if probe(&database, &cluster.settings.load_full(), &mut probes).await {
                     troubles.note(&database, "schema", refresh_schema(&database).await);
@@ -347,6 +374,7 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
 enum Due {
     Topology(Epoch, u64),
     Schema,
+    WholeSchema,
     Probe,
 }
 

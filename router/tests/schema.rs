@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use pgring::topology::{
-    read,
+    read::Reader,
     schema::{Default, Relation, RelationKind, Schema, Volatility},
 };
 use pgring_config::tables::TableName;
@@ -79,13 +79,14 @@ async fn a_schema_says_what_the_server_does() {
     let server = Server::start(&Binaries::find().unwrap(), ServerOptions::default().database("app")).unwrap();
     let client = connect(&server).await;
     client.batch_execute(OBJECTS).await.unwrap();
-    let schema = read::load(&client).await.unwrap();
+    let mut reader = Reader::new(connect(&server).await).await.unwrap();
+    let schema = reader.read(false).await.unwrap();
     relations_are_listed(&schema);
     columns_have_their_order_and_equality(&schema);
     defaults_have_their_volatility(&schema);
     unique_keys_are_bare_columns(&schema);
     views_reach_their_tables(&schema);
-    versions_follow_the_content(&client, &schema).await;
+    versions_follow_the_content(&client, &mut reader, &schema).await;
 }
 
 fn relations_are_listed(schema: &Schema) {
@@ -158,14 +159,146 @@ fn views_reach_their_tables(schema: &Schema) {
     assert_eq!(relation(schema, "shop", "orders_order_id_seq").reads, tables(&base[1..]));
 }
 
-async fn versions_follow_the_content(client: &Client, before: &Schema) {
-    let again = read::load(client).await.unwrap();
-    assert_eq!(&again, before);
+async fn versions_follow_the_content(client: &Client, reader: &mut Reader, before: &Schema) {
+    assert_eq!(*reader.read(false).await.unwrap(), *before);
+    assert_eq!(*reader.read(true).await.unwrap(), *before);
     client.batch_execute("CREATE TABLE passing (a int)").await.unwrap();
-    let other = read::load(client).await.unwrap();
+    let other = reader.read(false).await.unwrap();
     assert_ne!(other.version, before.version);
     client.batch_execute("ALTER TABLE passing ALTER a SET DEFAULT random()").await.unwrap();
-    assert_ne!(read::load(client).await.unwrap().version, other.version);
+    assert_ne!(reader.read(false).await.unwrap().version, other.version);
     client.batch_execute("DROP TABLE passing").await.unwrap();
-    assert_eq!(read::load(client).await.unwrap().version, before.version);
+    assert_eq!(reader.read(false).await.unwrap().version, before.version);
+}
+
+/// Changes that follow one another; each stands for a way in which a part of what was read becomes stale.
+const CHANGES: &str = r#"
+CREATE TABLE plain (id serial PRIMARY KEY, a text DEFAULT 'x');
+ALTER TABLE plain ADD b int NOT NULL DEFAULT 1;
+ALTER TABLE plain ALTER b SET DEFAULT random();
+ALTER TABLE plain ALTER b DROP DEFAULT;
+ALTER TABLE plain ALTER b DROP NOT NULL;
+ALTER TABLE plain ALTER b TYPE bigint;
+ALTER TABLE plain RENAME b TO c;
+ALTER TABLE plain ADD UNIQUE (c, a);
+CREATE UNIQUE INDEX by_a ON plain (a);
+ALTER TABLE plain RENAME a TO d;
+DROP INDEX by_a;
+CREATE INDEX by_c ON plain (c);
+ALTER INDEX by_c RENAME TO by_cc;
+REINDEX TABLE plain;
+CREATE VIEW one AS SELECT id, c FROM plain;
+CREATE VIEW two AS SELECT * FROM one;
+CREATE MATERIALIZED VIEW three AS SELECT * FROM two;
+ALTER TABLE plain RENAME TO renamed;
+ALTER VIEW one RENAME TO first;
+CREATE TABLE other (id int, c bigint);
+CREATE OR REPLACE VIEW first AS SELECT id, c FROM other;
+CREATE SCHEMA place;
+ALTER TABLE renamed SET SCHEMA place;
+ALTER SCHEMA place RENAME TO spot;
+CREATE SEQUENCE free;
+ALTER SEQUENCE free OWNED BY other.id;
+ALTER SEQUENCE free OWNED BY NONE;
+ALTER TABLE other ALTER id SET NOT NULL, ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+ALTER TABLE other ALTER id DROP IDENTITY;
+CREATE FUNCTION f() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+ALTER TABLE other ADD made int DEFAULT f();
+CREATE OR REPLACE FUNCTION f() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2';
+ALTER FUNCTION f() VOLATILE;
+CREATE FUNCTION f(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT $1';
+ALTER FUNCTION f(int) RENAME TO g;
+ALTER FUNCTION g(int) SET SCHEMA spot;
+DROP FUNCTION spot.g(int);
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER noted BEFORE INSERT ON other FOR EACH ROW EXECUTE FUNCTION noted();
+DROP TRIGGER noted ON other;
+CREATE RULE quiet AS ON DELETE TO other DO INSTEAD NOTHING;
+DROP RULE quiet ON other;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+ALTER TYPE mood ADD VALUE 'so';
+ALTER TABLE other ADD feeling mood, ADD feelings mood[];
+ALTER TYPE mood RENAME TO humour;
+CREATE DOMAIN short AS text CHECK (length(value) < 10);
+ALTER TABLE other ADD word short;
+ALTER DOMAIN short SET NOT NULL;
+ALTER DOMAIN short DROP NOT NULL;
+ALTER DOMAIN short SET DEFAULT now();
+ALTER DOMAIN short RENAME TO brief;
+CREATE TYPE pair AS (a text, b int);
+ALTER TABLE other ADD couple pair;
+ALTER TYPE pair ADD ATTRIBUTE c text COLLATE "C";
+ALTER TYPE pair RENAME ATTRIBUTE c TO d;
+CREATE TYPE pair2 AS (x pair);
+ALTER TYPE pair RENAME TO duo;
+CREATE TABLE "Family" (k int, v text) PARTITION BY LIST (k);
+CREATE TABLE child PARTITION OF "Family" FOR VALUES IN (1);
+CREATE TABLE adopted (k int, v text);
+ALTER TABLE "Family" ATTACH PARTITION adopted FOR VALUES IN (2);
+CREATE UNIQUE INDEX ON "Family" (k);
+ALTER TABLE "Family" RENAME TO clan;
+ALTER TABLE clan DETACH PARTITION adopted;
+CREATE TABLE heir () INHERITS (other);
+ALTER TABLE heir NO INHERIT other;
+ALTER TABLE other RENAME TO swapped; ALTER TABLE heir RENAME TO other;
+DROP TABLE adopted; CREATE TABLE adopted (k int PRIMARY KEY);
+CREATE TEMP TABLE fleeting (a int);
+CREATE EXTENSION pg_trgm;
+DROP EXTENSION pg_trgm;
+ALTER TABLE swapped DROP COLUMN made;
+ALTER TABLE swapped DROP COLUMN feelings;
+DROP TABLE clan CASCADE;
+DROP VIEW first CASCADE;
+DROP SCHEMA spot CASCADE;
+CREATE TABLE pgring.catalog (a int);
+CREATE TABLE wide (a int, EXCLUDE USING gist (int4range(a, a, '[]') WITH &&), EXCLUDE (a WITH =));
+DROP TYPE duo CASCADE;
+"#;
+
+#[tokio::test]
+async fn a_part_read_later_and_all_read_at_once_agree() {
+    let server = Server::start(&Binaries::find().unwrap(), ServerOptions::default().database("app")).unwrap();
+    let client = connect(&server).await;
+    client.batch_execute(OBJECTS).await.unwrap();
+    client.batch_execute("DROP TYPE pair CASCADE").await.unwrap();
+    let mut part = Reader::new(connect(&server).await).await.unwrap();
+    let mut all = Reader::new(connect(&server).await).await.unwrap();
+    part.read(false).await.unwrap();
+    // A transaction that stays open: rows written after it began are read again and again.
+    let open = connect(&server).await;
+    open.batch_execute("BEGIN; SELECT txid_current()").await.unwrap();
+    for (nth, change) in CHANGES.lines().filter(|line| !line.is_empty()).enumerate() {
+        if nth == 30 {
+            open.batch_execute("COMMIT").await.unwrap();
+        }
+        if let Err(error) = client.batch_execute(change).await {
+            // Contrib modules are not installed everywhere.
+            assert!(change.contains("EXTENSION"), "{change}: {error:?}");
+        }
+        let (part, all) = (part.read(false).await.unwrap(), all.read(true).await.unwrap());
+        for (name, relation) in &all.relations {
+            assert_eq!(part.relations.get(name), Some(relation), "after {change}");
+        }
+        assert_eq!(*part, *all, "after {change}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_seen_when_it_is() {
+    let server = Server::start(&Binaries::find().unwrap(), ServerOptions::default().database("app")).unwrap();
+    let (early, late) = (connect(&server).await, connect(&server).await);
+    let mut reader = Reader::new(connect(&server).await).await.unwrap();
+    let exists = |schema: &Schema, name: &str| schema.relation(&TableName::new("public", name)).is_some();
+    // The transaction that began first ends last, and its rows are older than those of the other.
+    early.batch_execute("BEGIN; CREATE TABLE early (a int); SAVEPOINT s; CREATE TABLE nested (a int)").await.unwrap();
+    late.batch_execute("CREATE TABLE late (a int)").await.unwrap();
+    let schema = reader.read(false).await.unwrap();
+    assert!(exists(&schema, "late") && !exists(&schema, "early"));
+    early.batch_execute("COMMIT").await.unwrap();
+    let schema = reader.read(false).await.unwrap();
+    assert!(exists(&schema, "early") && exists(&schema, "nested"));
+    late.batch_execute("BEGIN; DROP TABLE early; ALTER TABLE nested ADD b int").await.unwrap();
+    assert_eq!(reader.read(false).await.unwrap().version, schema.version);
+    late.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(reader.read(false).await.unwrap().version, schema.version);
 }

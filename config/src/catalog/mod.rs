@@ -18,7 +18,10 @@ pub mod watch;
 
 use crate::error::CatalogError;
 use deadpool_postgres::{Object, Pool};
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 use tokio_postgres::{
     Config, NoTls, Socket,
     tls::{MakeTlsConnect, TlsConnect},
@@ -32,6 +35,8 @@ pub struct Catalog {
     dialer: dial::Dialer,
     cluster: Arc<str>,
     database: Arc<str>,
+    /// What its own word of a change is known by.
+    voice: Arc<str>,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -70,17 +75,18 @@ impl Catalog {
         let config = dial::read(connection).map_err(CatalogError::Connection)?;
         let dialer = dial::Dialer::new(tls);
         let pool = dial::pool(config.clone(), dialer.clone());
-        let catalog = Self { pool, config, dialer, cluster: cluster.into(), database: database.into() };
+        let voice = format!("{:016x}", RandomState::new().hash_one(cluster)).into();
+        let catalog = Self { pool, config, dialer, cluster: cluster.into(), database: database.into(), voice };
         drop(catalog.client().await?);
         Ok(catalog)
     }
 
-    /// Tells every router that tables, columns, types or functions changed, so that it reads the schema again.
+    /// Tells every other router that tables, columns, types or functions changed, so that it reads the schema again.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be reached.
     pub async fn notify_schema(&self) -> Result<(), CatalogError> {
-        Ok(self.client().await?.batch_execute("NOTIFY pgring_schema").await?)
+        Ok(self.client().await?.batch_execute(&format!("NOTIFY pgring_schema, '{}'", self.voice)).await?)
     }
 
     /// Writes down who said what and what came of it. Both texts are kept as they are: secrets must be taken out

@@ -29,7 +29,7 @@ pub enum Heard {
         /// Version of the tables.
         tables_version: u64,
     },
-    /// The schema may have changed. Told after each (re)connect too, since word may have been missed.
+    /// The schema may have changed, says another. Told after each (re)connect too, since word may have been missed.
     Schema,
 }
 
@@ -84,7 +84,7 @@ impl Catalog {
             loop {
                 match poll_fn(|context| driver.poll_message(context)).await {
                     Some(Ok(AsyncMessage::Notification(note))) if note.channel() == "pgring_schema" => {
-                        if events.send(Heard::Schema).await.is_err() {
+                        if note.payload() != &*self.voice && events.send(Heard::Schema).await.is_err() {
                             return Lost::Deaf;
                         }
                     }

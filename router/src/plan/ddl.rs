@@ -62,6 +62,7 @@ fn everywhere() -> Ddl {
         renames: vec![],
         elsewhere: vec![],
         default_shard_only: false,
+        changes_schema: true,
     }
 }
 
@@ -78,7 +79,8 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize, word: &str)
         _ => Ok(ddl(everywhere())),
     };
     let mut plan = found.unwrap_or_else(refuse);
-    if let PlanKind::Ddl(_) = plan.kind {
+    if let PlanKind::Ddl(ddl) = &mut plan.kind {
+        ddl.changes_schema &= !statement.is_beside_the_schema(first, word);
         plan.fixed_slots = (0..input.lexed.slots.len() as u32).collect();
     }
     plan
@@ -89,7 +91,7 @@ fn ddl(ddl: Ddl) -> Plan {
 }
 
 fn default_shard() -> Plan {
-    ddl(Ddl { default_shard_only: true, outside_transaction: true, ..everywhere() })
+    ddl(Ddl { default_shard_only: true, outside_transaction: true, changes_schema: false, ..everywhere() })
 }
 
 struct Statement<'s> {
@@ -111,6 +113,34 @@ impl Statement<'_> {
 
     fn is_any(&self, at: usize, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(at, word))
+    }
+
+    /// It changes nothing that a plan is made from: rights, owners, roles, comments, statistics, the place of rows.
+    fn is_beside_the_schema(&self, first: usize, word: &str) -> bool {
+        const VERBS: &[&str] = &[
+            "analyze", "cluster", "comment", "grant", "reassign", "refresh", "reindex", "revoke", "security", "vacuum",
+        ];
+        const OBJECTS: &[&str] = &[
+            "database",
+            "default",
+            "event",
+            "group",
+            "policy",
+            "publication",
+            "role",
+            "statistics",
+            "subscription",
+            "system",
+            "tablespace",
+            "user",
+        ];
+        if VERBS.contains(&word) {
+            return true;
+        }
+        // The only action of an ALTER, and no column of that name.
+        let end = self.end().max(4);
+        let owner = word == "alter" && self.is(end - 3, "owner") && self.is(end - 2, "to");
+        self.is_any(first + 1, OBJECTS) || (owner && !self.is_symbol(end - 4, ",") && !self.has("rename"))
     }
 
     fn has(&self, word: &str) -> bool {

@@ -283,6 +283,8 @@ pub struct Ddl {
     /// Its notices and tag come from the default shard; it runs on the default shard alone (temporary objects,
     /// databases, roles run as they would: see `plan/ddl.rs`).
     pub default_shard_only: bool,
+    /// What plans are made from may be otherwise afterwards: it is not for rights, roles, comments, statistics.
+    pub changes_schema: bool,
 }
 
 /// A table that a CREATE TABLE makes.

@@ -470,8 +470,10 @@ impl Session {
             }
         };
         if let Some(txn) = &mut self.txn {
-            txn.schema_changed = true;
-            self.told.schema_changed();
+            if ddl.changes_schema {
+                txn.schema_changed = true;
+                self.told.schema_changed();
+            }
         }
         if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
             if own && let Some(txn) = self.txn.take() {
@@ -484,7 +486,9 @@ impl Session {
                 txn.schema_changed = false;
                 self.commit_quietly(txn).await?;
             }
-            self.schema_changed().await;
+            if ddl.changes_schema {
+                self.schema_changed().await;
+            }
         }
         build::command_complete(&mut self.client.out, &tag);
         Ok(())
@@ -619,14 +623,17 @@ impl Session {
         Ok(())
     }
 
-    /// The schema has changed: this router reads it anew before it goes on, the others are told.
+    /// The schema has changed: this router reads what is new before it goes on, the others are told.
     pub(super) async fn schema_changed(&mut self) {
         self.told.schema_changed();
-        if let Err(error) = keeper::refresh_schema(&self.database).await {
+        let tell = async {
+            if let Some(catalog) = &self.database.catalog {
+                catalog.notify_schema().await.ok();
+            }
+        };
+        let (read, ()) = tokio::join!(keeper::refresh_schema(&self.database), tell);
+        if let Err(error) = read {
             tracing::warn!(database = %self.database.name, %error, "the schema could not be read after a change");
-        }
-        if let Some(catalog) = &self.database.catalog {
-            catalog.notify_schema().await.ok();
         }
     }
 

@@ -51,7 +51,7 @@ impl Session {
                 let there = database.snapshot().places.iter().any(|place| *place.database == *name);
                 if there {
                     self.cluster.askers.leave(&database.name);
-                    database.schema_reader.lock().await.take();
+                    database.schema_reader.lock().await.reader.take();
                 }
             }
         }

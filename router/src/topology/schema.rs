@@ -5,7 +5,7 @@
 use pgring_config::tables::TableName;
 use std::{
     collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
 };
 
 /// What a relation is.
@@ -103,19 +103,22 @@ pub enum Volatility {
     Volatile,
 }
 
+/// Things by schema and name.
+pub type ByName<T> = HashMap<(Box<str>, Box<str>), T>;
+
 /// The snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     /// Changes whenever anything below changes: cached plans of another value are void.
     pub version: u64,
     /// Every relation outside the system schemas (pg_catalog, information_schema, pg_toast, pgring).
-    pub relations: HashMap<TableName, Relation>,
+    pub relations: HashMap<TableName, Arc<Relation>>,
     /// Functions, procedures and aggregates outside pg_catalog, by (schema, name); the worst of their overloads.
-    pub functions: HashMap<(Box<str>, Box<str>), Volatility>,
+    pub functions: Arc<ByName<Volatility>>,
     /// What the functions written in a language of the server's do, as text; overloads one after the other.
-    pub bodies: HashMap<(Box<str>, Box<str>), String>,
+    pub bodies: Arc<ByName<String>>,
     /// Names of the relations in pg_catalog and information_schema.
-    pub system_relations: HashSet<TableName>,
+    pub system_relations: Arc<HashSet<TableName>>,
     /// Schemas that exist.
     pub schemas: Vec<Box<str>>,
 }
@@ -123,24 +126,6 @@ pub struct Schema {
 impl Schema {
     /// The relation of this name.
     pub fn relation(&self, name: &TableName) -> Option<&Relation> {
-        self.relations.get(name)
+        self.relations.get(name).map(Arc::as_ref)
     }
-    /// A hash of everything but `version` itself: equal content gives an equal value, whatever order it was
-    /// read in.
-    pub fn content_version(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        sorted(self.relations.values().map(|relation| (&relation.name, relation))).hash(&mut hasher);
-        sorted(self.functions.iter()).hash(&mut hasher);
-        sorted(self.bodies.iter()).hash(&mut hasher);
-        sorted(self.system_relations.iter().map(|name| (name, ()))).hash(&mut hasher);
-        self.schemas.hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-/// The pairs in the order of their first halves, which are unique.
-fn sorted<K: Ord, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
-    let mut pairs: Vec<_> = pairs.collect();
-    pairs.sort_by(|left, right| left.0.cmp(&right.0));
-    pairs
 }

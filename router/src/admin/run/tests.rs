@@ -67,7 +67,7 @@ fn schema() -> Schema {
         has_triggers: false,
         parents: Vec::new(),
     };
-    Schema { relations: HashMap::from([(name, relation)]), ..Schema::default() }
+    Schema { relations: HashMap::from([(name, relation.into())]), ..Schema::default() }
 }
 
 pub(in crate::admin) fn cluster(databases: &[&str]) -> Arc<Cluster> {

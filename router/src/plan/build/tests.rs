@@ -10,7 +10,7 @@ use pgring_config::{
     tables::{ShardedTable, Table, TableKind, TableName, TableState},
     topology::Topology,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 mod cases;
 mod random;
@@ -27,7 +27,7 @@ fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Co
     }
 }
 
-fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]) -> (TableName, Relation) {
+fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]) -> (TableName, Arc<Relation>) {
     let name = TableName::new("public", name);
     let relation = Relation {
         name: name.clone(),
@@ -38,7 +38,7 @@ fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]
         has_triggers: false,
         parents: vec![],
     };
-    (name, relation)
+    (name, Arc::new(relation))
 }
 
 fn schema() -> Schema {
@@ -74,14 +74,16 @@ fn schema() -> Schema {
         relation("catalogue", RelationKind::View, plain(&[("sku", "text", true)]), &["products"]),
         relation("log_view", RelationKind::View, plain(&[("id", "bigint", true)]), &["logs"]),
     ]);
-    schema.functions.insert(("public".into(), "score".into()), Volatility::Volatile);
-    schema.functions.insert(("public".into(), "pure".into()), Volatility::Immutable);
-    schema.functions.insert(("public".into(), "everyone".into()), Volatility::Stable);
-    schema.functions.insert(("other".into(), "twice".into()), Volatility::Stable);
-    schema.bodies.insert(("public".into(), "everyone".into()), "SELECT count(*) FROM orders".into());
-    schema.bodies.insert(("other".into(), "twice".into()), "BEGIN RETURN 2 * everyone(); END".into());
-    schema.bodies.insert(("public".into(), "pure".into()), "SELECT count(*) FROM products, logs".into());
-    schema.system_relations.insert(TableName::new("pg_catalog", "pg_class"));
+    let functions = Arc::make_mut(&mut schema.functions);
+    functions.insert(("public".into(), "score".into()), Volatility::Volatile);
+    functions.insert(("public".into(), "pure".into()), Volatility::Immutable);
+    functions.insert(("public".into(), "everyone".into()), Volatility::Stable);
+    functions.insert(("other".into(), "twice".into()), Volatility::Stable);
+    let bodies = Arc::make_mut(&mut schema.bodies);
+    bodies.insert(("public".into(), "everyone".into()), "SELECT count(*) FROM orders".into());
+    bodies.insert(("other".into(), "twice".into()), "BEGIN RETURN 2 * everyone(); END".into());
+    bodies.insert(("public".into(), "pure".into()), "SELECT count(*) FROM products, logs".into());
+    Arc::make_mut(&mut schema.system_relations).insert(TableName::new("pg_catalog", "pg_class"));
     schema.schemas = vec!["public".into(), "other".into()];
     schema
 }
