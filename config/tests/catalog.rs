@@ -501,7 +501,13 @@ async fn a_watch_hears_changes_and_outlives_the_catalog() {
     catalog.shard_table(&rule("orders", Some(KeyType::Int8))).await.expect("sharded");
     assert_eq!(next_topology(&mut events, &mut others).await, (first.0, first.1 + 1));
     assert_eq!(others, [Heard::Schema], "after connecting");
+    others.clear();
     catalog.notify_schema().await.expect("told");
+    catalog.shard_table(&rule("lines", Some(KeyType::Int8))).await.expect("sharded");
+    assert_eq!(next_topology(&mut events, &mut others).await, (first.0, first.1 + 2));
+    assert_eq!(others, [], "its own word is no news");
+    let another = open(&server).await;
+    another.notify_schema().await.expect("told");
     let heard = timeout(Duration::from_secs(20), events.recv()).await.expect("heard in time");
     assert_eq!(heard, Some(Heard::Schema));
 
@@ -510,15 +516,15 @@ async fn a_watch_hears_changes_and_outlives_the_catalog() {
     assert!(!watch.is_finished());
     server.restart().expect("the server starts again");
     others.clear();
-    assert_eq!(next_topology(&mut events, &mut others).await, (first.0, first.1 + 1), "told after each reconnect");
+    assert_eq!(next_topology(&mut events, &mut others).await, (first.0, first.1 + 2), "told after each reconnect");
     assert_eq!(others, [Heard::Schema]);
-    assert_eq!(load(&catalog).await.tables_version, first.1 + 1, "the pool has come back too");
+    assert_eq!(load(&catalog).await.tables_version, first.1 + 2, "the pool has come back too");
 
     // A change without a NOTIFY is found by asking.
     let client = common::connect(&server.connection_string("app")).await;
     client.execute("UPDATE pgring.epoch SET epoch = epoch + 1", &[]).await.expect("updated");
     let found = next_topology(&mut events, &mut others).await;
-    assert_eq!(found, (Epoch(first.0.0 + 1), first.1 + 1));
+    assert_eq!(found, (Epoch(first.0.0 + 1), first.1 + 2));
     drop(events);
     timeout(Duration::from_secs(20), watch).await.expect("it ends with its receiver").expect("no panic");
 }

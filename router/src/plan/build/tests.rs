@@ -13,6 +13,7 @@ use pgring_config::{
 use std::{collections::HashMap, sync::Arc};
 
 mod cases;
+mod changes;
 mod random;
 
 fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Column {
