@@ -472,6 +472,7 @@ impl Session {
         if let Some(txn) = &mut self.txn {
             if ddl.changes_schema {
                 txn.schema_changed = true;
+                txn.schema_unseen = true;
                 self.told.schema_changed();
             }
         }

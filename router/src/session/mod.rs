@@ -11,6 +11,7 @@ mod hold;
 mod neighbours;
 mod notify;
 mod own;
+mod own_schema;
 mod pins;
 pub mod prepared;
 mod roles;

@@ -247,7 +247,7 @@ impl Session {
 
     /// What tells the search path of this moment from others.
     pub(super) fn search_path_id(&mut self) -> u64 {
-        let snapshot = self.database.snapshot();
+        let snapshot = self.snapshot();
         let path = &self.settings.path;
         let known = path.profile.as_ref().is_some_and(|known| Arc::ptr_eq(known, &self.settings.current));
         if known && path.plans == snapshot.plans {

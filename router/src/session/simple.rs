@@ -193,6 +193,9 @@ impl Session {
                 _ => Box::pin(self.verb(verb, inner, frame)).await,
             };
         }
+        if self.has_own_changes() {
+            Box::pin(self.see_own_changes(inner)).await?;
+        }
         let plan = self.plan(text, lexed);
         let statement = Statement { text, lexed, frame };
         let (done, route) = self.run_planned(&plan, &statement).await?;
@@ -310,11 +313,11 @@ impl Session {
     /// The plan of a statement, from the cache if its shape was seen.
     pub(super) fn plan(&mut self, text: &str, lexed: &mut Lexed) -> Arc<Plan> {
         let path = self.search_path_id();
-        let snapshot = self.database.snapshot().clone();
+        let snapshot = self.snapshot();
         let context = cache::Context { plans: snapshot.plans, path };
         let escapes = self.settings.has_escapes() && text.contains('\\');
         let foreign = self.is_foreign(text);
-        let shared = lexed.certain && self.temp_tables.is_empty() && !escapes && !foreign;
+        let shared = lexed.certain && self.temp_tables.is_empty() && !escapes && !foreign && !self.has_own_schema();
         if shared && let Some(plan) = cache::get(text.as_bytes(), lexed, context) {
             return plan;
         }

@@ -4,12 +4,14 @@
 
 mod known;
 mod rows;
+mod within;
 
 use super::schema::Schema;
 use known::{Known, Missing};
 use rows::{Changes, Details, Lists};
 use std::sync::Arc;
 use tokio_postgres::{Client, Statement};
+pub use within::Within;
 
 /// What has changed, and what there is.
 const CHANGES: &str = include_str!("read/changes.sql");
@@ -100,14 +102,24 @@ impl Reader {
         Ok(schema)
     }
 
+    /// The start of a reading within a transaction that sees more than others do; None before the first reading.
+    pub fn within(&self) -> Option<Within> {
+        self.known.clone().map(Within::new)
+    }
+
     async fn changes(&self, known: &Known) -> Result<Changes, SchemaError> {
         let since = known.since().map(|since| since.to_string());
         Changes::of(&Lists::of(&self.client.query_one(&self.changes, &[&since]).await?)?)
     }
 
     async fn details(&self, relations: &[u32]) -> Result<Details, SchemaError> {
-        let oids: Vec<String> = relations.iter().map(u32::to_string).collect();
-        let oids = format!("{{{}}}", oids.join(","));
+        let oids = list_of(relations);
         Details::of(&Lists::of(&self.client.query_one(&self.relations, &[&oids]).await?)?)
     }
+}
+
+/// OIDs as PostgreSQL reads an array.
+fn list_of(oids: &[u32]) -> String {
+    let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+    format!("{{{}}}", oids.join(","))
 }

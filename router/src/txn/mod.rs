@@ -8,6 +8,7 @@ use crate::{
     error::{Report, catalogue},
     notify::Membership,
     pool::{Checkout, profile::Profile},
+    topology::schema::Schema,
 };
 use pgring_config::{ids::ShardIndex, tables::TableName};
 use std::sync::Arc;
@@ -115,6 +116,10 @@ pub struct Txn {
     pub cursors: Vec<(String, ShardIndex)>,
     /// The schema was changed in it.
     pub schema_changed: bool,
+    /// It was changed after `schema` was read.
+    pub schema_unseen: bool,
+    /// The schema as it sees it itself, if it was changed in it.
+    pub schema: Option<Arc<Schema>>,
     /// What it did to the rules for tables.
     pub rules: Rules,
     /// What it listens on when it has committed, and what not any more.
@@ -140,6 +145,8 @@ impl Txn {
             savepoints: Vec::new(),
             cursors: Vec::new(),
             schema_changed: false,
+            schema_unseen: false,
+            schema: None,
             rules: Rules::default(),
             listens: Vec::new(),
             temps: usize::MAX,
@@ -269,6 +276,7 @@ impl Txn {
         let savepoint = self.savepoints.last()?;
         self.prefix.truncate(savepoint.prefix + 1);
         self.listens.truncate(savepoint.listens);
+        self.schema_unseen = self.schema_changed;
         self.failed = false;
         Some((savepoint.settings.clone(), savepoint.present.clone()))
     }

@@ -276,6 +276,9 @@ impl Session {
     }
 
     async fn gathered(&mut self, kind: u8, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        if kind == b'B' && self.has_own_changes() && self.batch.lanes.is_empty() {
+            Box::pin(self.see_own_changes_for(&body)).await?;
+        }
         match kind {
             b'P' => self.on_parse(&body).await,
             b'B' => self.on_bind(body, snapshot).await,

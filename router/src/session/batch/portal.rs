@@ -115,6 +115,15 @@ impl Session {
         self.batch.portals.clear();
     }
 
+    /// Before a Bind is planned that comes after the transaction's own changes of schema.
+    pub(super) async fn see_own_changes_for(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let bind = Bind::parse(body).map_err(violation)?;
+        match self.statements.get(bind.statement).map(|prepared| prepared.text.clone()) {
+            Some(text) => self.see_own_changes(&text).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn on_bind(&mut self, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let bind = Bind::parse(&body).map_err(violation)?;
         let prepared = self.statement_named(bind.statement)?;

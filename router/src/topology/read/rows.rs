@@ -51,6 +51,12 @@ const STABLE_NODES: &[&str] = &["SQLVALUEFUNCTION", "COERCEVIAIO"];
 pub(super) struct Lists<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Lists<'a> {
+    /// The lists of a row that tells no names, in their order.
+    pub(super) fn named(names: &[&'a str], texts: &'a [Option<String>]) -> Self {
+        let texts = texts.iter().map(|text| text.as_deref().unwrap_or_default());
+        Self(names.iter().copied().zip(texts).collect())
+    }
+
     pub(super) fn of(row: &'a Row) -> Result<Self, SchemaError> {
         let names = row.columns().iter().map(|column| column.name()).enumerate();
         let text = |(at, name)| Ok((name, row.try_get::<_, Option<&str>>(at)?.unwrap_or_default()));
@@ -74,6 +80,24 @@ impl<'a> Lists<'a> {
         self.text(name).split_ascii_whitespace().map(|number| number.parse().map_err(malformed)).collect()
     }
 }
+
+/// The lists of `changes.sql` in their order.
+pub(super) const CHANGES_LISTS: &[&str] = &[
+    "since",
+    "schemas",
+    "relations",
+    "changed_relations",
+    "active",
+    "parents",
+    "functions",
+    "changed_functions",
+    "types",
+    "system",
+    "system_relations",
+];
+
+/// The lists of `relations.sql` in their order.
+pub(super) const RELATIONS_LISTS: &[&str] = &["relations", "columns", "unique_keys", "reads"];
 
 /// What has changed, and what there is.
 #[derive(Debug)]
