@@ -1,14 +1,15 @@
 //! Keeper: opens the databases and keeps what this router knows of them fresh. In: settings, the catalog's word,
 //! the default shard's system catalogs, probes. Out: snapshots, published. Never: a client; changes who owns a row.
 
+mod schema;
+
+pub use schema::refresh_schema;
+
 use crate::{
     cluster::{Cluster, Database, Place, ServerTls, Snapshot},
     control::{self, ControlError},
     pool::Expected,
-    topology::{
-        read::{Reader, SchemaError},
-        schema::Schema,
-    },
+    topology::{read::SchemaError, schema::Schema},
 };
 use metrics::gauge;
 use pgring_config::{
@@ -275,50 +276,6 @@ pub async fn refresh_topology(database: &Database, cluster: &Cluster) -> Result<
     Ok(())
 }
 
-/// Reads from the default shard what has changed in the schema and publishes it: what was committed when this was called
-/// is seen when it returns. Those who ask while another reads are served together.
-///
-/// # Errors
-/// [`KeeperError`]; what was known before is still served then.
-pub async fn refresh_schema(database: &Database) -> Result<(), KeeperError> {
-    read_schema(database, false).await
-}
-
-async fn read_schema(database: &Database, anew: bool) -> Result<(), KeeperError> {
-    if database.catalog.is_none() {
-        return Ok(());
-    }
-    let ticket = database.schema_asked.fetch_add(1, Ordering::AcqRel) + 1;
-    let mut reading = database.schema_reader.lock().await;
-    if reading.served >= ticket && !anew {
-        return Ok(());
-    }
-    let asked = database.schema_asked.load(Ordering::Acquire);
-    let topology = database.snapshot().topology.clone();
-    let connection = &topology.shard(topology.default_shard).connection;
-    let kept = reading.reader.take().filter(|(known, reader)| known == connection && !reader.is_closed());
-    let read = match kept {
-        // A connection that died while it was idle says so only now.
-        Some((_, mut reader)) => reader.read(anew).await.ok().map(|schema| (reader, schema)),
-        None => None,
-    };
-    let (reader, schema) = match read {
-        Some(read) => read,
-        None => {
-            let client = control::connect(&connection.0, &database.name, &database.server_tls).await?;
-            let mut reader = Reader::new(client).await?;
-            let schema = reader.read(true).await?;
-            (reader, schema)
-        }
-    };
-    reading.reader = Some((connection.clone(), reader));
-    reading.served = asked;
-    if schema.version != database.snapshot().schema.version {
-        database.publish(None, Some(schema));
-    }
-    Ok(())
-}
-
 /// Keeps a database fresh until it is gone: follows its catalog, reads its schema, probes its shards.
 pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
     let (Some(now), Some(catalog)) = (cluster.upgrade(), database.upgrade().and_then(|known| known.catalog.clone()))
@@ -359,7 +316,7 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
                 }
             }
             Due::Schema => troubles.note(&database, "schema", refresh_schema(&database).await),
-            Due::WholeSchema => troubles.note(&database, "schema", read_schema(&database, true).await),
+            Due::WholeSchema => troubles.note(&database, "schema", schema::read_schema(&database, true).await),
             Due::Probe => {
                 if probe(&database, &cluster.settings.load_full(), &mut probes).await {
                     troubles.note(&database, "schema", refresh_schema(&database).await);

@@ -54,6 +54,11 @@ impl Session {
         })
     }
 
+    /// What tells [`Session::snapshot`] of this moment from others that plans were made from.
+    pub(super) fn plans(&self) -> u64 {
+        if self.has_own_schema() { self.snapshot().plans } else { self.database.snapshot().plans }
+    }
+
     /// Statements are planned with a schema of the transaction's own.
     pub(super) fn has_own_schema(&self) -> bool {
         self.txn.as_ref().is_some_and(|txn| txn.schema.is_some())

@@ -247,12 +247,13 @@ impl Session {
 
     /// What tells the search path of this moment from others.
     pub(super) fn search_path_id(&mut self) -> u64 {
-        let snapshot = self.snapshot();
+        let plans = self.plans();
         let path = &self.settings.path;
         let known = path.profile.as_ref().is_some_and(|known| Arc::ptr_eq(known, &self.settings.current));
-        if known && path.plans == snapshot.plans {
+        if known && path.plans == plans {
             return path.id;
         }
+        let snapshot = self.snapshot();
         let text = self.settings.path_text();
         let role = self.settings.current.get("role").map(|role| role.trim_matches('\'').to_owned());
         let user = role.unwrap_or_else(|| self.user.server_user.to_string());

@@ -155,7 +155,7 @@ impl Session {
     /// The plan of a prepared statement.
     pub(in crate::session) fn prepared_plan(&mut self, prepared: &Arc<Prepared>) -> Arc<Plan> {
         let path = self.search_path_id();
-        let version = self.snapshot().plans;
+        let version = self.plans();
         if self.temp_tables.is_empty()
             && let Some(plan) = prepared.plan(version, path)
         {
