@@ -172,7 +172,7 @@ fn touches_nothing(input: &Input<'_>, name: &Name) -> bool {
         "listen", "set", "reset", "lock", "call", "do", "commit", "rollback", "refresh", "vacuum", "grant", "revoke",
     ];
     let is_relation = |word: &str| {
-        let mut known = input.schema.relations.keys().chain(&input.schema.system_relations);
+        let mut known = input.schema.relations.keys().chain(input.schema.system_relations.iter());
         known.any(|name| &*name.name == word)
     };
     let acts = |word: &str| matches!(builtin(word), Builtin::DefaultShard | Builtin::Pins | Builtin::RunsText);

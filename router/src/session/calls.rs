@@ -469,12 +469,12 @@ impl Session {
                 return Err(fault);
             }
         };
-        if let Some(txn) = &mut self.txn {
-            if ddl.changes_schema {
-                txn.schema_changed = true;
-                txn.schema_unseen = true;
-                self.told.schema_changed();
-            }
+        if ddl.changes_schema
+            && let Some(txn) = &mut self.txn
+        {
+            txn.schema_changed = true;
+            txn.schema_unseen = true;
+            self.told.schema_changed();
         }
         if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
             if own && let Some(txn) = self.txn.take() {

@@ -147,6 +147,9 @@ impl Session {
             next.failed = answer.status == b'E';
             txn.participants.into_iter().for_each(|participant| next.join(participant));
             self.txn = Some(next);
+            if txn.schema_changed {
+                self.schema_changed().await;
+            }
         }
         Done::of(frame, answer.error.is_some())
     }
