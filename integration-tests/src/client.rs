@@ -347,6 +347,40 @@ impl Raw {
         assert!(self.send(&out).await, "the server has closed the connection");
         self.read_until_ready().await
     }
+
+    /// As [`Raw::extended`] with results as text, but with an Execute and a Flush for each few rows of the portal.
+    pub async fn in_portions(&mut self, sql: &str, parameters: &[Option<String>], rows: i32) -> Vec<Frame> {
+        let mut out = BytesMut::new();
+        frontend::parse("", sql, [], &mut out).expect("a Parse message");
+        bind_text("", "", parameters, false, &mut out);
+        frontend::describe(b'P', "", &mut out).expect("a Describe message");
+        let mut frames = Vec::new();
+        loop {
+            frontend::execute("", rows, &mut out).expect("an Execute message");
+            frontend::flush(&mut out);
+            assert!(self.send(&out.split()).await, "the server has closed the connection");
+            let suspended = loop {
+                match self.read().await {
+                    Some(frame) if frame.tag == b's' => break true,
+                    Some(frame) => {
+                        let ended = matches!(frame.tag, b'C' | b'I' | b'E');
+                        frames.push(frame);
+                        if ended {
+                            break false;
+                        }
+                    }
+                    None => return frames,
+                }
+            };
+            if !suspended {
+                break;
+            }
+        }
+        frontend::sync(&mut out);
+        assert!(self.send(&out).await, "the server has closed the connection");
+        frames.extend(self.read_until_ready().await);
+        frames
+    }
 }
 
 async fn tcp(port: u16) -> TcpStream {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pgring_integration_tests::Postgres;
 use pgring_integration_tests::client::{Raw, cancel, try_connect};
 use pgring_integration_tests::faults::eventually;
-use pgring_integration_tests::oracle::{Answer, Expect, Protocol, Step, World, compare, parse};
+use pgring_integration_tests::oracle::{Answer, Expect, Protocol, Statement, Step, World, compare, parse};
 use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
 
 #[tokio::test]
@@ -90,11 +90,9 @@ fn a_case_file_becomes_cases_with_steps() {
     assert_eq!(cases[0].name, "f: one");
     assert_eq!(cases[0].steps[0], Step::Admin("SHARD TABLE t BY (id)".to_owned()));
     let parameters = vec![Some("7".to_owned()), None];
-    assert_eq!(
-        cases[0].steps[2],
-        Step::Statement { sql: "SELECT $1, $2".to_owned(), parameters, expect: Expect::Error }
-    );
-    let plain = Step::Statement { sql: "SELECT 2".to_owned(), parameters: Vec::new(), expect: Expect::Same };
+    let expected = Statement { parameters, expect: Expect::Error, line: 8, ..Statement::plain("SELECT $1, $2") };
+    assert_eq!(cases[0].steps[2], Step::Statement(expected));
+    let plain = Step::Statement(Statement { line: 10, ..Statement::plain("SELECT 2") });
     assert_eq!(cases[1].steps, [plain]);
 
     assert!(parse("f", "SELECT 1;\n").unwrap_err().contains("line 1"));

@@ -9,6 +9,12 @@ CREATE TABLE a (k bigint, id int, s int, n numeric(10,2), f float8, d date, t te
 CREATE TABLE b (k bigint, id int, v smallint, q numeric, f real, ts timestamp, c varchar COLLATE "C", ok boolean, PRIMARY KEY (k, id));
 CREATE TABLE e (k text COLLATE "C", id int, s int, f float8, PRIMARY KEY (k, id));
 CREATE TABLE r (rid int PRIMARY KEY, label text, w numeric(8,2), s int);
+CREATE TABLE l (lid int PRIMARY KEY, s int, t text, d date);
+CREATE VIEW va AS SELECT k, id, s, t FROM a WHERE s > 0;
+CREATE VIEW vb AS SELECT k, count(*) AS n, max(v) AS v FROM b GROUP BY k;
+
+-- case: local rows
+INSERT INTO l VALUES (0, 3, 'x', NULL), (1, NULL, 'Ä', '2024-02-29'), (2, 2, NULL, 'infinity'), (5, 7, '', '1999-12-31'), (8, 1, 'é', NULL);
 
 -- case: reference rows
 -- servers: INSERT INTO r VALUES (0, 'zero', 0.00, 1), (1, 'Eins', 1.50, NULL), (2, 'deux', NULL, 3), (3, 'Ärger', -2.25, 2), (9, NULL, 100.00, 9)

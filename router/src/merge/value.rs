@@ -207,10 +207,38 @@ fn put_bytea(value: &[u8], binary: bool, out: &mut Vec<u8>) -> Result<(), MergeE
         put_bytes(value.iter().copied(), out);
         return Ok(());
     }
-    // `bytea_output = escape` has no `\x` in front and is not read.
-    let digits = value.strip_prefix(br"\x").ok_or(MergeError::Malformed)?;
-    put_bytes(hexadecimal(digits)?.into_iter(), out);
+    // `bytea_output = escape` doubles each backslash, so `\x` in front is hex for certain
+    let bytes = match value.strip_prefix(br"\x") {
+        Some(digits) => hexadecimal(digits)?,
+        None => unescaped(value)?,
+    };
+    put_bytes(bytes.into_iter(), out);
     Ok(())
+}
+
+/// The bytes of bytea's escape format: `\\` is a backslash, `\ooo` an octal byte.
+fn unescaped(mut value: &[u8]) -> Result<Vec<u8>, MergeError> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let octal = |digit: u8| char::from(digit).to_digit(8).ok_or(MergeError::Malformed);
+    loop {
+        value = match value {
+            [] => return Ok(bytes),
+            [b'\\', b'\\', rest @ ..] => {
+                bytes.push(b'\\');
+                rest
+            }
+            [b'\\', high, middle, low, rest @ ..] => {
+                let byte = octal(*high)? * 64 + octal(*middle)? * 8 + octal(*low)?;
+                bytes.push(u8::try_from(byte).map_err(|_| MergeError::Malformed)?);
+                rest
+            }
+            [b'\\', ..] => return Err(MergeError::Malformed),
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
 }
 
 fn put_uuid(value: &[u8], binary: bool, out: &mut Vec<u8>) -> Result<(), MergeError> {
@@ -321,5 +349,27 @@ impl SortColumn {
             key[start..].iter_mut().for_each(|byte| *byte = !*byte);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytea_is_read_in_both_output_formats() {
+        let key = |text: &[u8], binary| {
+            let mut out = Vec::new();
+            put_bytea(text, binary, &mut out).map(|()| out)
+        };
+        for (escaped, hex, bytes) in [
+            (br"a\\b\001\377".as_slice(), br"\x615c6201ff".as_slice(), b"a\\b\x01\xff".as_slice()),
+            (b"", br"\x", b""),
+            (br"\\x41", br"\x5c783431", br"\x41"),
+        ] {
+            assert_eq!(key(escaped, false), key(bytes, true), "{}", escaped.escape_ascii());
+            assert_eq!(key(hex, false), key(bytes, true), "{}", hex.escape_ascii());
+        }
+        assert!([&br"a\"[..], br"a\9", br"\400", br"\x4"].iter().all(|wrong| key(wrong, false).is_err()));
     }
 }

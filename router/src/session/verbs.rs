@@ -3,16 +3,9 @@
 use super::{Fault, Session, pins::fresh_number, settings::value_text, simple::Done};
 use crate::{
     error::{Report, catalogue},
-    plan::PlanKind,
     pool::profile::Profile,
-    route::{
-        self, Route,
-        bind::{Parameters, Values},
-    },
-    sql::{
-        fingerprint::{Lexed, lex},
-        verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
-    },
+    route::bind::Parameters,
+    sql::verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
     txn::Reach,
 };
 use pgring_config::ids::ShardIndex;
@@ -329,43 +322,8 @@ impl Session {
         query_at: usize,
     ) -> Result<Done, Fault> {
         let query = text.get(query_at..).unwrap_or_default();
-        let mut lexed = Lexed::default();
-        lex(query.as_bytes(), &mut lexed);
-        let plan = self.plan(query, &mut lexed);
         let snapshot = self.database.snapshot().clone();
-        let shard = match &plan.kind {
-            PlanKind::Sharded(sharded) => {
-                let values = Values {
-                    text: query.as_bytes(),
-                    lexed: &lexed,
-                    parameters: Parameters::None,
-                    utf8: self.settings.utf8(),
-                };
-                match route::resolve(sharded, &values, &snapshot.topology)? {
-                    Route::One(shard) => shard,
-                    _ => {
-                        return Err(Report::new(catalogue::MANY_SHARDS)
-                            .detail("a cursor over several shards")
-                            .hint("Give the shard key in the cursor's query.")
-                            .into());
-                    }
-                }
-            }
-            PlanKind::Gather(_) => {
-                return Err(Report::new(catalogue::MANY_SHARDS)
-                    .detail("a cursor over several shards")
-                    .hint("Give the shard key in the cursor's query.")
-                    .into());
-            }
-            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
-            _ => {
-                let default = snapshot.topology.default_shard;
-                self.txn
-                    .as_ref()
-                    .filter(|_| matches!(plan.kind, PlanKind::Anywhere))
-                    .map_or(default, |txn| txn.any(default))
-            }
-        };
+        let shard = self.declare_at(query, Parameters::None, &snapshot)?;
         self.note_cursor(name, shard, hold);
         self.on_shard(shard, text, frame, Reach::Read).await
     }

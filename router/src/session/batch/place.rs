@@ -6,7 +6,7 @@ use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
     plan::{Plan, PlanKind},
-    route::bind::Values,
+    route::bind::{Parameters, Values},
     sql::{
         fingerprint::{Lexed, lex},
         verb::{Verb, Which},
@@ -71,7 +71,9 @@ impl Session {
                 server(self.cursor_at(cursor).unwrap_or(any))
             }
             Verb::Declare { name, hold, query_at } => {
-                let shard = self.declare_at(prepared, *query_at, values, snapshot)?;
+                let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
+                let query = prepared.text.get(start + query_at..).unwrap_or_default().to_owned();
+                let shard = self.declare_at(&query, values.parameters, snapshot)?;
                 self.note_cursor(name, shard, *hold);
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
@@ -90,20 +92,16 @@ impl Session {
     }
 
     /// Where the query of a DECLARE runs.
-    fn declare_at(
+    pub(in crate::session) fn declare_at(
         &mut self,
-        prepared: &Prepared,
-        query_at: usize,
-        values: &Values<'_>,
-        snapshot: &Arc<Snapshot>,
+        query: &str,
+        parameters: Parameters<'_>,
+        snapshot: &Snapshot,
     ) -> Result<ShardIndex, Fault> {
-        let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
-        let query = prepared.text.get(start + query_at..).unwrap_or_default().to_owned();
         let mut lexed = Lexed::default();
         lex(query.as_bytes(), &mut lexed);
-        let plan = self.plan(&query, &mut lexed);
-        let values =
-            Values { text: query.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
+        let plan = self.plan(query, &mut lexed);
+        let values = Values { text: query.as_bytes(), lexed: &lexed, parameters, utf8: self.settings.utf8() };
         match self.target_of(&plan, &values, snapshot)? {
             Target::Server { shard, .. } => Ok(shard),
             Target::Special => Err(match &plan.kind {
