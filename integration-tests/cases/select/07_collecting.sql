@@ -47,7 +47,6 @@ SELECT to_jsonb(v) - 'at' FROM visit v WHERE visit_id < 5;
 -- case: others
 SELECT range_agg(span ORDER BY sku) FROM item;
 SELECT range_intersect_agg(span) FROM item WHERE maker BETWEEN 20 AND 22 AND span IS NOT NULL;
--- may refuse
 SELECT xmlagg(xmlelement(name n, grade) ORDER BY site_id)::text FROM site WHERE site_id BETWEEN 1 AND 9;
 -- expect: error
 SELECT jsonb_object_agg(code, site_id) FROM site;

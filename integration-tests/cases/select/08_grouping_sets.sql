@@ -26,7 +26,6 @@ SELECT CASE WHEN grouping(grade) = 1 THEN 'sum' ELSE 'row' END AS kind, sum(area
 SELECT grade, active, count(*) FROM site GROUP BY ROLLUP ((grade, active), region_id);
 SELECT DISTINCT count(*) FROM site GROUP BY CUBE (grade, active) ORDER BY 1;
 SELECT grade % 3 AS m, rank() OVER (ORDER BY count(*), grade % 3) AS r FROM site GROUP BY ROLLUP (grade % 3) ORDER BY r;
--- may refuse
 SELECT grade, active, count(*) FROM site GROUP BY DISTINCT ROLLUP (grade, active), ROLLUP (grade);
 -- expect: error
 SELECT grouping(name) FROM site GROUP BY ROLLUP (grade);

@@ -30,9 +30,7 @@ SELECT q.site_id, q.n FROM (SELECT site_id, row_number() OVER (PARTITION BY grad
 SELECT visit_id, sum(qty) OVER (ORDER BY visit_id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM visit WHERE visit_id < 60;
 SELECT visit_id, sum(qty) OVER (ORDER BY qty RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM visit WHERE visit_id < 60;
 SELECT visit_id, count(*) OVER (ORDER BY qty GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM visit WHERE visit_id < 60;
--- may refuse
 SELECT visit_id, count(*) OVER (ORDER BY qty GROUPS CURRENT ROW EXCLUDE CURRENT ROW) FROM visit WHERE visit_id < 60;
--- may refuse
 SELECT visit_id, sum(qty) OVER (ORDER BY visit_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM visit WHERE visit_id < 60;
 SELECT visit_id, count(*) OVER (ORDER BY at RANGE BETWEEN '1 day' PRECEDING AND '12 hours' FOLLOWING) FROM visit WHERE visit_id < 60;
 SELECT site_id, count(*) OVER w, max(site_id) OVER (w ROWS 3 PRECEDING) FROM site WINDOW w AS (ORDER BY site_id);

@@ -30,7 +30,6 @@ SELECT i.sku, e.event_id FROM item i FULL JOIN event e USING (sku) WHERE i.price
 SELECT sku, count(*) FROM item FULL JOIN event USING (sku) GROUP BY sku;
 SELECT a.site_id, b.site_id FROM site a LEFT JOIN site b ON b.parent = a.site_id WHERE a.site_id BETWEEN 60 AND 110;
 SELECT s.site_id, v.visit_id, e.level FROM site s LEFT JOIN visit v USING (site_id) LEFT JOIN event e ON e.site_id = s.site_id WHERE s.grade = 0;
--- may refuse
 SELECT s.site_id, q.level FROM site s LEFT JOIN (event e JOIN item i ON i.sku = e.sku) q (event_id, site_id, sku, at, level) ON q.site_id = s.site_id WHERE s.site_id < 30;
 SELECT v.visit_id, s.site_id FROM visit v LEFT JOIN site s ON s.site_id = v.visit_id AND s.active WHERE v.paid;
 SELECT a.sku, b.sku FROM item a FULL JOIN item b ON a.sku = b.short;
@@ -41,7 +40,6 @@ SELECT * FROM (SELECT sku, price FROM item) a NATURAL LEFT JOIN (SELECT sku, lev
 SELECT * FROM (SELECT grade AS n FROM site WHERE grade > 2) a NATURAL JOIN (SELECT qty AS n FROM visit WHERE visit_id < 30) b;
 SELECT site_id, s.site_id AS a, e.site_id AS b FROM site s JOIN event e USING (site_id) WHERE level = 0;
 SELECT site_id FROM site s FULL JOIN event e USING (site_id) WHERE s.grade IS NULL OR e.level IS NULL;
--- may refuse
 SELECT j.site_id, s.grade FROM site s JOIN event e USING (site_id) AS j WHERE e.level = 4;
 SELECT s.*, v.qty FROM site s JOIN visit v USING (site_id) WHERE v.visit_id < 12;
 -- expect: error

@@ -25,7 +25,6 @@ WITH a AS (WITH b AS (SELECT site_id FROM site WHERE grade = 2) SELECT site_id +
 WITH w AS MATERIALIZED (SELECT site_id, grade FROM site) SELECT * FROM w WHERE site_id = 11;
 WITH w AS NOT MATERIALIZED (SELECT site_id, grade FROM site) SELECT * FROM w WHERE site_id = 11;
 WITH w AS MATERIALIZED (SELECT grade, avg(area) AS a FROM site GROUP BY grade) SELECT s.site_id FROM site s JOIN w USING (grade) WHERE s.area > w.a AND s.site_id BETWEEN 1 AND 50;
--- may refuse
 WITH t AS (TABLE quarter) SELECT t.label, count(s.site_id) FROM t LEFT JOIN site s ON s.opened BETWEEN t.first AND t.first + 90 GROUP BY t.label;
 
 -- case: recursive
@@ -36,9 +35,7 @@ WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SEL
 WITH RECURSIVE t AS (SELECT region_id, name, 0 AS d FROM region WHERE parent IS NULL UNION ALL SELECT r.region_id, r.name, d + 1 FROM region r JOIN t ON r.parent = t.region_id) SELECT t.d, count(s.site_id) FROM t LEFT JOIN site s USING (region_id) GROUP BY t.d;
 WITH RECURSIVE t AS (SELECT site_id, parent, ARRAY[site_id] AS path FROM site WHERE site_id IN (57, 90) UNION ALL SELECT s.site_id, s.parent, path || s.site_id FROM site s JOIN t ON s.site_id = t.parent) SELECT path FROM t;
 WITH RECURSIVE t AS (SELECT site_id FROM site WHERE site_id = 1 UNION ALL SELECT t.site_id + 1 FROM t WHERE t.site_id < (SELECT max(grade) FROM site)) SELECT * FROM t;
--- may refuse
 WITH RECURSIVE t (id, parent) AS (SELECT site_id, parent FROM site WHERE site_id = 1 UNION ALL SELECT s.site_id, s.parent FROM site s, t WHERE s.parent = t.id AND s.site_id > 0) SEARCH DEPTH FIRST BY id SET o SELECT id FROM t ORDER BY o;
--- may refuse
 WITH RECURSIVE t (id, parent) AS (SELECT site_id, parent FROM site WHERE site_id = 1 UNION ALL SELECT s.site_id, s.parent FROM site s, t WHERE s.parent = t.id AND s.site_id > 0) CYCLE id SET looped USING path SELECT id, looped FROM t;
 -- expect: error
 WITH w AS (SELECT 1) SELECT * FROM nowhere;

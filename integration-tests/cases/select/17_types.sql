@@ -82,7 +82,6 @@ SELECT sku, share, short FROM item WHERE share > 90;
 SELECT share, count(*) FROM item GROUP BY share HAVING count(*) > 1;
 SELECT short, max(share) FROM item GROUP BY short ORDER BY short;
 SELECT sku, size FROM item WHERE (size).w = 3;
--- may refuse
 SELECT sku, (size).* FROM item WHERE (size).tag IS NOT NULL;
 SELECT (size).h, count(*) FROM item GROUP BY (size).h ORDER BY 1;
 SELECT a.sku, b.sku FROM item a JOIN item b ON a.size = b.size AND a.sku < b.sku;

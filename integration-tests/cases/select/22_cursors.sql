@@ -104,7 +104,6 @@ COMMIT;
 -- case: own writes are read
 BEGIN;
 UPDATE site SET grade = 50 WHERE site_id = 3;
--- may refuse
 SELECT site_id, grade FROM site WHERE grade > 40;
 SELECT max(grade) FROM site;
 SELECT e.level FROM event e JOIN site s ON s.site_id = e.site_id AND s.grade = 50;
