@@ -8,6 +8,7 @@ SELECT count(*) FROM item WHERE sku = U&'\0061' OR sku = U&'!00e4' UESCAPE '!';
 -- may refuse
 SELECT U&"n\0061me" FROM site WHERE site_id = 3;
 SELECT "site"."name", "site_id" FROM "public"."site" WHERE "site_id" IN (4, 5);
+-- may refuse
 SELECT app.public.site.name FROM app.public.site WHERE site_id = 5;
 SELECT count(*) FROM item WHERE label = $tag$nut 2$tag$ OR label = E'nut\x20' || '5';
 SELECT b'1010' & bits AS b FROM event WHERE bits = x'a';

@@ -516,6 +516,8 @@ fn traps_23_and_25_everything_else() {
         ("select id from orders where now() = statement_timestamp()", "every | no 1002"),
         ("select * form orders", "gather"),
         ("select * form logs", "local"),
+        ("select * from app.public.orders", "judge"),
+        ("select * from app.public.logs", "local"),
         ("frobnicate orders", "judge"),
         ("select U&\"d\\0061t\" from logs", "judge"),
         ("select * from orders where a @@@ b", "judge"),
