@@ -130,6 +130,19 @@ fn the_files_hold_every_trap_of_reading_and_no_more_marks_than_the_ceiling() {
     assert!(marks <= CEILING, "{marks} statements may be refused, more than {CEILING}");
 }
 
+#[test]
+fn each_of_the_25_traps_has_a_file_of_its_number_with_an_answer_that_is_compared() {
+    let world = World::read("traps");
+    for trap in 1..=25 {
+        let number = format!("{trap:02}_");
+        let cases = world.cases.iter().filter(|case| case.file.starts_with(&number));
+        let statements: Vec<&Statement> = cases.flat_map(|case| case.statements()).collect();
+        let answered = statements.iter().filter(|statement| statement.expect == Expect::Same).count();
+        println!("trap {trap}: {answered} of {} statements are answered", statements.len());
+        assert!(answered > 0, "nothing shows trap {trap}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_select_is_answered_as_by_one_postgresql_or_refused_where_it_is_marked() {
     let begun = Instant::now();
