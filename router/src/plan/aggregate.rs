@@ -2,13 +2,7 @@
 //! who follows whom, places of clauses. Out: splices and a merge. Never: a form that is not proven exact; those
 //! are refused (`correctness.md` 4).
 
-use super::{
-    Piece, Refusal, Splice,
-    build::Input,
-    join::{Analysis, Scope},
-    order,
-    refuse::refusal,
-};
+use super::{Piece, Refusal, Splice, build::Input, join::Analysis, order, parted::Rows, refuse::refusal, scope::Scope};
 use crate::{
     error::catalogue,
     merge::{Aggregate, Merge, Output},
@@ -95,7 +89,7 @@ pub(crate) fn scatter(
                     || analysis.reached(instance).contains(&anchor) && analysis.reached(anchor).contains(&instance))
         })
     };
-    let clauses = rewrite::clauses(text.0, text.1).ok_or_else(|| no("a SELECT in this form"))?;
+    let clauses = clauses(text, block)?;
     let same_counts = clauses.items.len() == block.items.len()
         && clauses.order_by.len() == query.order.len()
         && clauses.group_by.len() == block.group_by.len();
@@ -114,16 +108,57 @@ pub(crate) fn scatter(
         fixed: vec![],
     };
     let merge = scatter.plan(analysis, query, &keyed)?;
-    scatter.flush()?;
-    Ok(Scattered { anchor, splices: scatter.splices, merge, fixed: scatter.fixed })
+    scatter.finish(anchor, merge, analysis)
+}
+
+/// The clauses of the statement, whose outermost SELECT, or the first of them, is this.
+fn clauses(text: (&[Lexeme], usize), block: &Block) -> Result<Clauses, Refusal> {
+    let is_first = |lexeme: &Lexeme| lexeme.start == block.at;
+    let first = text.0.iter().skip(text.1).position(is_first).map(|at| at + text.1);
+    first.and_then(|first| rewrite::clauses(text.0, first)).ok_or_else(|| no("a SELECT in this form"))
+}
+
+/// Plans a set operation over several shards, each of which gives its part of it.
+pub(crate) fn united(
+    input: &Input<'_>,
+    analysis: &Analysis<'_>,
+    rows: &Rows,
+    query: &Query,
+    text: (&[Lexeme], usize),
+) -> Result<Scattered, Refusal> {
+    splittable(analysis, query)?;
+    calls(input, analysis)?;
+    let anchor = rows.anchor.filter(|anchor| followed(analysis, *anchor)).ok_or_else(not_on_key)?;
+    let mut first = &query.body;
+    let block = loop {
+        match first {
+            Body::Set(set) => first = &set.left,
+            Body::Select(block) => break &**block,
+            _ => return Err(no("a set operation in this form")),
+        }
+    };
+    let clauses = clauses(text, block)?;
+    let Some(columns) = rows.columns.as_ref().filter(|_| clauses.order_by.len() == query.order.len()) else {
+        return Err(no("* over columns that are not known here"));
+    };
+    let column = |column: &super::parted::Column| Column {
+        name: column.name.clone(),
+        expr: None,
+        range: None,
+        byte_order: false,
+        known: false,
+        hidden: false,
+    };
+    let columns = columns.iter().map(column).collect();
+    let scope = Scope::default();
+    let (lexemes, splices, appended, fixed) = (text.0, vec![], vec![], vec![]);
+    let mut scatter = Scatter { input, lexemes, clauses, scope: &scope, block, columns, splices, appended, fixed };
+    let merge = scatter.concat(query, true)?;
+    scatter.finish(anchor, merge, analysis)
 }
 
 fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Refusal> {
     let cases = [
-        (!query.ctes.is_empty(), "a common table expression"),
-        (analysis.nested_sources, "a sub-select over sharded tables in FROM"),
-        (analysis.locks, "a locking clause"),
-        (query.with_ties, "FETCH FIRST … WITH TIES"),
         (block.windows, "a WINDOW clause"),
         (block.grouping_sets, "GROUPING SETS, ROLLUP or CUBE"),
         (block.distinct == Distinct::On, "DISTINCT ON"),
@@ -131,33 +166,44 @@ fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Ref
     ];
     match cases.into_iter().find(|(found, _)| *found) {
         Some((_, what)) => Err(no(what)),
-        None => match &analysis.unsplittable {
-            Some(what) => Err(no(what.clone())),
-            None => Ok(()),
-        },
+        None => splittable(analysis, query),
+    }
+}
+
+fn splittable(analysis: &Analysis<'_>, query: &Query) -> Result<(), Refusal> {
+    let cases = [
+        analysis.locks.then_some("a locking clause"),
+        query.with_ties.then_some("FETCH FIRST … WITH TIES"),
+        analysis.apart,
+        analysis.unsplittable.as_deref(),
+    ];
+    match cases.into_iter().flatten().next() {
+        Some(what) => Err(no(what)),
+        None => Ok(()),
     }
 }
 
 /// The instance that every other one follows, so that each row of the answer comes from its shard alone.
 fn anchor(analysis: &Analysis<'_>) -> Result<usize, Refusal> {
-    let all = 0..analysis.instances.len();
-    let fits = |anchor: &usize| {
-        let instance = &analysis.instances[*anchor];
-        instance.top && !instance.nullable && all.clone().all(|other| analysis.reached(other).contains(anchor))
-    };
+    let top = |at: &usize| analysis.instances[*at].top && !analysis.instances[*at].nullable;
+    let mut all = (0..analysis.instances.len()).filter(top);
+    all.find(|anchor| followed(analysis, *anchor)).ok_or_else(not_on_key)
+}
+
+fn followed(analysis: &Analysis<'_>, anchor: usize) -> bool {
+    (0..analysis.instances.len()).all(|other| analysis.reached(other).contains(&anchor))
+}
+
+fn not_on_key() -> Refusal {
     let hint = "Join sharded tables by their shard keys, and keep a sharded table on the preserved side.";
-    all.clone()
-        .find(fits)
-        .ok_or_else(|| refusal(catalogue::MANY_SHARDS, "a join or sub-select that is not on the shard key", hint))
+    refusal(catalogue::MANY_SHARDS, "a join or sub-select that is not on the shard key", hint)
 }
 
 fn calls(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<(), Refusal> {
     for called in &analysis.calls {
         let name = &called.call.name.name;
         match super::read::class(input, &called.call.name) {
-            super::read::Class::Builtin(Builtin::Pure | Builtin::Window) => {}
-            super::read::Class::Builtin(Builtin::Aggregate) if called.top => {}
-            super::read::Class::Builtin(Builtin::Aggregate) => return Err(no("an aggregate in a sub-select")),
+            super::read::Class::Builtin(Builtin::Pure | Builtin::Window | Builtin::Aggregate) => {}
             super::read::Class::Builtin(Builtin::Stable) => {
                 return Err(no(format!("{name}, whose value differs between servers")));
             }
@@ -167,7 +213,7 @@ fn calls(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_aggregate(input: &Input<'_>, call: &Call) -> bool {
+pub(super) fn is_aggregate(input: &Input<'_>, call: &Call) -> bool {
     call.over.is_none()
         && matches!(super::read::class(input, &call.name), super::read::Class::Builtin(Builtin::Aggregate))
 }
@@ -224,6 +270,12 @@ impl Scatter<'_> {
         self.fixed.sort_unstable();
         self.fixed.dedup();
         Ok(())
+    }
+
+    fn finish(mut self, anchor: usize, merge: Merge, analysis: &Analysis<'_>) -> Result<Scattered, Refusal> {
+        self.fixed.extend(&analysis.fixed);
+        self.flush()?;
+        Ok(Scattered { anchor, splices: self.splices, merge, fixed: self.fixed })
     }
 
     fn plan(
@@ -494,7 +546,8 @@ impl Scatter<'_> {
     fn deterministic(&self, expr: &Expr) -> Result<(), Refusal> {
         let mut fault = false;
         expr.walk(&mut |part| {
-            fault |= self.stored(part).is_some_and(|column| !column.deterministic) || matches!(part, Expr::Query(_));
+            fault |= self.stored(part).is_some_and(|column| !column.deterministic)
+                || matches!(part, Expr::Query(_) | Expr::InQuery(..));
         });
         if fault {
             return Err(refusal(

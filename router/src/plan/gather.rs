@@ -105,18 +105,21 @@ pub(super) fn plan(
     let words: HashSet<&str> = lexemes.iter().filter_map(Lexeme::identifier).collect();
     let needed = Needed { all, grouped, words };
     let mut inputs: Vec<GatherInput> = vec![];
-    for (at, instance) in analysis.instances.iter().enumerate() {
+    for (at, instance) in analysis.tables() {
         if inputs.iter().any(|input| input.table == instance.table) {
             continue;
         }
-        let same = |other: &usize| analysis.instances[*other].table == instance.table;
-        let instances: Vec<usize> = (at..analysis.instances.len()).filter(same).collect();
+        let same = analysis.tables().filter(|(_, other)| other.table == instance.table);
+        let instances: Vec<usize> = same.map(|(at, _)| at).collect();
         let recipe = predicate::either(instances.iter().map(|at| analysis.recipe(*at)).collect());
         let source = GatherSource::Sharded { group: instance.sharded.group, recipe };
         let mut gathered = gathered(input, &instance.table, source, &needed)?;
-        if let ([only], Some(alias)) = (instances.as_slice(), &instance.alias) {
+        // A CTE that is referred to several times asks the same of its table each time.
+        let asked = |at: usize| analysis.pushes.iter().filter(move |push| push.instance == at).map(Push::place);
+        let alike = instances.iter().all(|other| asked(*other).eq(asked(at)));
+        if let Some(alias) = instance.alias.as_ref().filter(|_| alike) {
             gathered.alias = Some(alias.as_str().into());
-            let pushes = analysis.pushes.iter().filter(|push| push.instance == *only);
+            let pushes = analysis.pushes.iter().filter(|push| push.instance == at);
             gathered.filter = pushes.filter_map(|push| filter(input, &tokens.lexemes, push)).collect();
         }
         inputs.push(gathered);

@@ -11,10 +11,12 @@ use super::{
     KeySource, Recipe, Source as ValueSource,
     build::Input,
     names::{self, Meaning},
+    parted::Rows,
     predicate,
+    scope::{Found, Scope, Tree},
 };
 use crate::sql::facts::{
-    Action, Alias, Block, Body, Call, Expr, From, Item, JoinKind, Match, Name, Query, Rows, Write,
+    self, Action, Alias, Block, Body, Call, Expr, From, Item, JoinKind, Match, Name, Query, Rows as Inserted, Write,
 };
 use pgring_config::{
     key::KeyType,
@@ -36,51 +38,14 @@ pub(crate) struct Instance {
     pub(crate) inserted: bool,
     /// The name it goes by; None: its columns go by other names too.
     pub(crate) alias: Option<String>,
-}
-
-/// A source of columns in a FROM.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    schema: Option<String>,
-    /// The name it goes by.
-    pub(crate) name: String,
-    /// Its columns as they are called here; None: not known.
-    pub(crate) columns: Option<Vec<String>>,
-    /// Its table, for facts of columns.
-    pub(crate) table: Option<TableName>,
-    /// The sharded table it is.
-    pub(crate) instance: Option<usize>,
-    key: Option<String>,
-}
-
-/// The shape of a FROM item.
-#[derive(Clone, Debug)]
-enum Tree {
-    Leaf(usize),
-    Join { left: Box<Tree>, right: Box<Tree>, kind: JoinKind, using: Vec<String>, natural: bool },
-}
-
-/// The sources that a SELECT's expressions see.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scope<'p> {
-    parent: Option<&'p Scope<'p>>,
-    /// Its own sources.
-    pub(crate) sources: Vec<Source>,
-    trees: Vec<Tree>,
-    top: bool,
-    in_order: bool,
+    /// Not a table: it stands for the rows of a sub-select or set operation, which come from the shards of these.
+    pub(crate) members: Vec<usize>,
 }
 
 /// Where a SELECT stands.
 struct Outer<'p> {
     scope: &'p Scope<'p>,
     top: bool,
-}
-
-enum Found {
-    No,
-    Perhaps,
-    At(usize),
 }
 
 /// The recipe of an INSERT's rows, or why there is none.
@@ -109,6 +74,13 @@ pub(crate) struct Push {
     pub(crate) of: usize,
 }
 
+impl Push {
+    /// Where it stands.
+    pub(super) fn place(&self) -> (usize, usize, usize) {
+        (self.select_at, self.nth, self.of)
+    }
+}
+
 /// A call, where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Called<'a> {
@@ -118,6 +90,8 @@ pub(crate) struct Called<'a> {
     pub(crate) top: bool,
     /// The rows of its SELECT come from one sub-select that puts them in order.
     pub(crate) in_order: bool,
+    /// First byte of its SELECT.
+    pub(super) at: usize,
 }
 
 /// What was found in a statement.
@@ -155,8 +129,12 @@ pub(crate) struct Analysis<'a> {
     pub(crate) calls: Vec<Called<'a>>,
     /// Something that must not be split over shards, such as `ctid` or TABLESAMPLE.
     pub(crate) unsplittable: Option<String>,
-    /// The statement has sub-selects, CTEs or set operations over sharded tables outside expressions.
-    pub(crate) nested_sources: bool,
+    /// Why a sub-select needs rows of several shards at once, if one does.
+    pub(crate) apart: Option<&'static str>,
+    /// Slots whose text shapes what was found.
+    pub(crate) fixed: Vec<u32>,
+    /// A CTE is referred to more often than can be followed.
+    pub(crate) too_deep: bool,
     /// Local and reference relations by their names.
     pub(crate) others: Vec<(TableName, bool)>,
     /// Conditions that the rows of one instance must meet.
@@ -171,27 +149,60 @@ pub(crate) struct Analysis<'a> {
     pub(crate) rows_in_calls: usize,
     /// NATURAL joins, or a table whose columns go by other names.
     pub(crate) by_place: bool,
-    ctes: Vec<(String, bool)>,
+    ctes: Vec<Cte<'a>>,
+    inlined: usize,
 }
+
+/// A CTE that can be seen.
+#[derive(Clone)]
+struct Cte<'a> {
+    name: &'a str,
+    columns: &'a [String],
+    /// What it stands for, looked through where it is referred to; None: it was looked through where it stands.
+    query: Option<&'a Query>,
+    /// How many scopes are around it.
+    depth: usize,
+    /// How many CTEs it sees.
+    sees: usize,
+    used: bool,
+}
+
+/// References to CTEs that are looked through.
+const MOST_INLINED: usize = 200;
 
 impl<'a> Analysis<'a> {
     /// Looks through a statement. The outermost SELECT's scope is handed to `top`.
-    pub(crate) fn of(input: &Input<'_>, query: &'a Query, top: &mut dyn FnMut(&mut Self, &Scope<'_>)) -> Self {
+    pub(crate) fn of(input: &Input<'_>, query: &'a Query, top: &mut dyn FnMut(&mut Self, &Scope<'_>)) -> (Self, Rows) {
         let mut analysis = Self::default();
-        let root = Scope { top: true, ..Scope::default() };
-        analysis.query(input, query, &root, true, top);
-        analysis
+        let rows = analysis.query(input, query, &Scope::default(), true, top);
+        (analysis, rows)
+    }
+
+    /// The tables among the instances.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Instance)> {
+        self.instances.iter().enumerate().filter(|(_, instance)| instance.members.is_empty())
     }
 
     /// The recipe of one instance's relevant rows.
     pub(crate) fn recipe(&self, instance: usize) -> Recipe {
+        self.recipe_but(instance, &[])
+    }
+
+    /// The same; what these sets consist of is not looked at again.
+    fn recipe_but(&self, instance: usize, done: &[usize]) -> Recipe {
         let reached = self.reached(instance);
-        let atoms = self.atoms.iter().filter(|(at, _)| reached.contains(at));
         let mut all: Vec<Recipe> = vec![];
-        for (_, recipe) in atoms {
-            if !all.contains(recipe) {
-                all.push(recipe.clone());
+        let mut add = |recipe: Recipe| {
+            if recipe != Recipe::Every && !all.contains(&recipe) {
+                all.push(recipe);
             }
+        };
+        self.atoms.iter().filter(|(at, _)| reached.contains(at)).for_each(|(_, recipe)| add(recipe.clone()));
+        let sets = reached.iter().filter(|at| self.instances[**at].members.len() > 1 && !done.contains(at));
+        for set in sets {
+            let done: Vec<usize> = done.iter().chain([set]).copied().collect();
+            let members = self.instances[*set].members.iter();
+            add(predicate::either(members.map(|member| self.recipe_but(*member, &done)).collect()));
         }
         match all.len() {
             0 => Recipe::Every,
@@ -223,22 +234,79 @@ impl<'a> Analysis<'a> {
         outer: &Scope<'_>,
         top: bool,
         see: &mut dyn FnMut(&mut Self, &Scope<'_>),
-    ) {
-        let visible = self.ctes.len();
-        let before = self.instances.len();
-        for cte in &query.ctes {
-            if query.recursive {
-                self.ctes.push((cte.name.clone(), true));
-            }
-            self.query(input, &cte.query, outer, false, &mut |_, _| {});
-            if !query.recursive {
-                self.ctes.push((cte.name.clone(), true));
+    ) -> Rows {
+        let (visible, before) = (self.ctes.len(), self.before());
+        self.name_ctes(input, query, outer);
+        self.locks |= query.locks;
+        let mut rows = self.body(input, query, &query.body, outer, top, see);
+        let picks = self.others.len() > before.others && self.instances.len() == before.instances;
+        if (query.limit.is_some() || query.offset.is_some()) && !top && (picks || rows.anchor.is_some()) {
+            self.apart = Some("LIMIT in a sub-select");
+            rows.hide_keys();
+        }
+        for at in visible..self.ctes.len() {
+            if !self.ctes[at].used {
+                self.reference(input, at, outer);
             }
         }
-        self.nested_sources |= self.instances.len() > before;
-        self.locks |= query.locks;
-        self.body(input, query, &query.body, outer, top, see);
         self.ctes.truncate(visible);
+        rows
+    }
+
+    fn before(&self) -> Before {
+        Before { instances: self.instances.len(), calls: self.calls.len(), others: self.others.len() }
+    }
+
+    /// Takes in the CTEs of a query. Those of WITH RECURSIVE, and what writes, are looked through here, all others where
+    /// they are referred to.
+    fn name_ctes(&mut self, input: &Input<'_>, query: &'a Query, outer: &Scope<'_>) {
+        let first = self.ctes.len();
+        let named = |cte: &'a facts::Cte, sees: usize| Cte {
+            name: &cte.name,
+            columns: &cte.columns,
+            query: None,
+            depth: outer.depth,
+            sees,
+            used: true,
+        };
+        if query.recursive {
+            self.ctes.extend(query.ctes.iter().map(|cte| named(cte, first)));
+        }
+        for cte in &query.ctes {
+            let sees = self.ctes.len();
+            if query.recursive || matches!(cte.query.body, Body::Write(_)) {
+                let before = self.instances.len();
+                self.query(input, &cte.query, outer, false, &mut |_, _| {});
+                if self.instances.len() > before {
+                    self.apart = Some("a CTE that writes, or of WITH RECURSIVE");
+                }
+                self.ctes.truncate(sees);
+                if !query.recursive {
+                    self.ctes.push(named(cte, sees));
+                }
+            } else {
+                self.ctes.push(Cte { query: Some(&cte.query), used: false, ..named(cte, sees) });
+            }
+        }
+    }
+
+    /// Looks through a CTE where it is referred to, as if it stood there.
+    fn reference(&mut self, input: &Input<'_>, at: usize, scope: &Scope<'_>) -> Rows {
+        self.ctes[at].used = true;
+        let Cte { query: Some(query), depth, sees, columns, .. } = self.ctes[at].clone() else {
+            return Rows::default();
+        };
+        self.inlined += 1;
+        if self.inlined > MOST_INLINED {
+            self.too_deep = true;
+            return Rows::default();
+        }
+        let rest = self.ctes.split_off(sees);
+        let mut rows = self.query(input, query, scope.at_depth(depth), false, &mut |_, _| {});
+        self.ctes.truncate(sees);
+        self.ctes.extend(rest);
+        rows.rename(columns);
+        rows
     }
 
     fn body(
@@ -249,31 +317,37 @@ impl<'a> Analysis<'a> {
         outer: &Scope<'_>,
         top: bool,
         see: &mut dyn FnMut(&mut Self, &Scope<'_>),
-    ) {
+    ) -> Rows {
+        let whole = std::ptr::eq(body, &query.body);
         match body {
             Body::Select(block) => self.block(input, query, block, &Outer { scope: outer, top }, see),
             Body::Query(inner) => {
-                self.query(input, inner, outer, false, &mut |_, _| {});
-                if std::ptr::eq(body, &query.body) {
+                let rows = self.query(input, inner, outer, false, &mut |_, _| {});
+                if whole {
                     self.tail(input, query, outer);
                 }
+                rows
             }
-            Body::Set(sides) => {
-                for side in sides {
-                    self.body(input, query, side, outer, false, &mut |_, _| {});
-                }
-                if std::ptr::eq(body, &query.body) {
+            Body::Set(set) => {
+                let left = self.body(input, query, &set.left, outer, false, &mut |_, _| {});
+                let right = self.body(input, query, &set.right, outer, false, &mut |_, _| {});
+                if whole {
                     self.tail(input, query, outer);
                 }
+                self.united(set, left, right, top)
             }
             Body::Values(rows) => {
-                let scope = Scope { parent: Some(outer), ..Scope::default() };
+                let scope = Scope::inside(outer);
                 rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope));
-                if std::ptr::eq(body, &query.body) {
+                if whole {
                     self.tail(input, query, &scope);
                 }
+                Rows::of_values(rows.first().map_or(0, Vec::len))
             }
-            Body::Write(write) => self.write(input, write, outer),
+            Body::Write(write) => {
+                self.write(input, write, outer);
+                Rows::default()
+            }
         }
     }
 
@@ -294,8 +368,9 @@ impl<'a> Analysis<'a> {
         block: &'a Block,
         outer: &Outer<'_>,
         see: &mut dyn FnMut(&mut Self, &Scope<'_>),
-    ) {
-        let mut scope = Scope { parent: Some(outer.scope), top: outer.top, ..Scope::default() };
+    ) -> Rows {
+        let before = self.before();
+        let mut scope = Scope { top: outer.top, at: block.at, ..Scope::inside(outer.scope) };
         let mut matches = vec![];
         self.into |= block.into;
         scope.in_order = matches!(block.from.as_slice(), [From::Derived(query, ..)] if !query.order.is_empty());
@@ -318,6 +393,7 @@ impl<'a> Analysis<'a> {
             self.tail(input, query, &scope);
         }
         see(self, &scope);
+        self.rows(input, block, &scope, &before)
     }
 
     /// Puts FROM items into the scope; returns their instances.
@@ -348,22 +424,12 @@ impl<'a> Analysis<'a> {
         match from {
             From::Table { name, alias, special } => self.table(input, name, alias, *special, scope, nullable),
             From::Derived(query, alias, lateral) => {
-                let before = self.instances.len();
-                let mut outer = Scope { parent: scope.parent, ..Scope::default() };
-                if *lateral {
-                    (outer.sources, outer.trees) = (scope.sources.clone(), scope.trees.clone());
-                }
-                self.query(input, query, &outer, false, &mut |_, _| {});
-                self.nested_sources |= self.instances.len() > before;
-                (scope.leaf(None, alias, None), vec![])
+                let outer = if *lateral { scope.lateral() } else { scope.beside() };
+                let rows = self.query(input, query, &outer, false, &mut |_, _| {});
+                self.stand_for(rows, alias, nullable, scope)
             }
             From::Call(calls, alias) => {
-                let outer = Scope {
-                    parent: scope.parent,
-                    sources: scope.sources.clone(),
-                    trees: scope.trees.clone(),
-                    ..Scope::default()
-                };
+                let outer = scope.lateral();
                 calls.iter().for_each(|call| self.expr(input, call, &outer));
                 (scope.leaf(None, alias, None), vec![])
             }
@@ -401,8 +467,11 @@ impl<'a> Analysis<'a> {
         scope: &mut Scope<'_>,
         nullable: bool,
     ) -> (Tree, Vec<usize>) {
-        if name.schema.is_none() && self.ctes.iter().any(|(cte, _)| *cte == name.name) {
-            return (scope.leaf(None, &named(alias, name), None), vec![]);
+        if name.schema.is_none()
+            && let Some(cte) = self.ctes.iter().rposition(|cte| *cte.name == *name.name)
+        {
+            let rows = self.reference(input, cte, scope);
+            return self.stand_for(rows, &named(alias, name), nullable, scope);
         }
         let meaning = names::resolve(input, name.schema.as_deref(), &name.name);
         let table = match &meaning {
@@ -421,7 +490,8 @@ impl<'a> Analysis<'a> {
             let (table, sharded) = (table.clone(), sharded.clone());
             let shown = alias.name.as_ref().unwrap_or(&name.name);
             let alias = alias.columns.is_empty().then(|| shown.clone());
-            self.instances.push(Instance { table, sharded, nullable, top: scope.top, inserted: false, alias });
+            let (top, members) = (scope.top, vec![]);
+            self.instances.push(Instance { table, sharded, nullable, top, inserted: false, alias, members });
         }
         self.note(meaning);
         let leaf = scope.leaf(table.clone(), &named(alias, name), columns);
@@ -429,7 +499,7 @@ impl<'a> Analysis<'a> {
         if let (Some(source), Some(&instance)) = (source, instances.first()) {
             source.schema = (alias.name.is_none()).then(|| self.instances[instance].table.schema.to_string());
             source.instance = Some(instance);
-            source.key = visible_key(input, &self.instances[instance], alias);
+            source.keys = visible_key(input, &self.instances[instance], alias).into_iter().collect();
         }
         (leaf, instances)
     }
@@ -467,9 +537,8 @@ impl<'a> Analysis<'a> {
                 }
                 Match::Using(names) => names.iter().for_each(|name| self.merged(scope, left, right, name, &restricted)),
                 Match::Natural => {
-                    let key = |found: Option<usize>| scope.sources[found?].key.clone();
-                    let keys: Vec<String> = (0..scope.sources.len()).filter_map(|source| key(Some(source))).collect();
-                    keys.iter().for_each(|name| self.merged(scope, left, right, name, &restricted));
+                    let keys = scope.sources.iter().flat_map(|source| &source.keys);
+                    keys.for_each(|name| self.merged(scope, left, right, name, &restricted));
                 }
             }
         }
@@ -478,7 +547,8 @@ impl<'a> Analysis<'a> {
     fn merged(&mut self, scope: &Scope<'_>, left: &Tree, right: &Tree, name: &str, restricted: &[usize]) {
         let key = |tree: &Tree| match scope.look(tree, name) {
             Found::At(source) => {
-                scope.sources[source].instance.filter(|_| scope.sources[source].key.as_deref() == Some(name))
+                let source = &scope.sources[source];
+                source.instance.filter(|_| source.keys.iter().any(|key| key == name))
             }
             _ => None,
         };
@@ -487,7 +557,7 @@ impl<'a> Analysis<'a> {
         }
     }
 
-    fn follow(&mut self, left: usize, right: usize, restricted: &[usize]) {
+    pub(super) fn follow(&mut self, left: usize, right: usize, restricted: &[usize]) {
         for (follower, followed) in [(left, right), (right, left)] {
             if follower != followed && restricted.contains(&follower) {
                 self.follows.push((follower, followed));
@@ -556,7 +626,7 @@ impl<'a> Analysis<'a> {
                 fits &= class(input, &call.name) == Class::Builtin(crate::sql::volatility::Builtin::Pure);
                 fits &= call.over.is_none() && call.filter.is_none();
             }
-            Expr::Query(_) | Expr::Default => fits = false,
+            Expr::Query(_) | Expr::InQuery(..) | Expr::Default => fits = false,
             Expr::Cast(_, name) => fits &= !name.starts_with("reg"),
             _ => {}
         });
@@ -568,11 +638,18 @@ impl<'a> Analysis<'a> {
     /// Notes the calls, columns and sub-selects of an expression.
     pub(crate) fn expr(&mut self, input: &Input<'_>, expr: &'a Expr, scope: &Scope<'_>) {
         match expr {
-            Expr::Query(query) => self.query(input, query, scope, false, &mut |_, _| {}),
+            Expr::Query(query) => {
+                self.query(input, query, scope, false, &mut |_, _| {});
+            }
+            Expr::InQuery(left, query) => {
+                let rows = self.query(input, query, scope, false, &mut |_, _| {});
+                self.looked_up(left, &rows, scope);
+            }
             Expr::Call(call) => {
                 let row = |argument: &&Expr| matches!(argument, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
                 self.rows_in_calls += call.arguments.iter().filter(row).count();
-                self.calls.push(Called { call, top: scope.top, in_order: scope.in_order });
+                self.level(input, call, scope);
+                self.calls.push(Called { call, top: scope.top, in_order: scope.in_order, at: scope.at });
             }
             Expr::Column { qualifier, name } => self.column(qualifier, name, scope),
             Expr::Cast(_, name) if name.starts_with("reg") => {
@@ -589,6 +666,9 @@ impl<'a> Analysis<'a> {
     fn column(&mut self, qualifier: &[String], name: &str, scope: &Scope<'_>) {
         const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
         let whole_row = scope.is_row(qualifier, name);
+        if scope.is_derived_row(qualifier, name) {
+            self.unsplittable = Some("a whole row as a value".into());
+        }
         let written =
             scope.sources.iter().flat_map(|source| source.columns.iter().flatten()).any(|column| column == name);
         self.rows += usize::from(whole_row);
@@ -604,7 +684,7 @@ impl<'a> Analysis<'a> {
         if let Meaning::Reference(table) = &meaning {
             self.writes_reference = Some(table.clone());
         }
-        let mut scope = Scope { parent: Some(outer), ..Scope::default() };
+        let mut scope = Scope::inside(outer);
         let alias = Alias { name: write.alias.clone(), columns: vec![] };
         // The target of a write is never a CTE.
         let ctes = std::mem::take(&mut self.ctes);
@@ -676,17 +756,17 @@ impl<'a> Analysis<'a> {
         &mut self,
         input: &Input<'_>,
         columns: &[String],
-        rows: &'a Rows,
+        rows: &'a Inserted,
         target: Option<usize>,
         outer: &Scope<'_>,
     ) {
-        let scope = Scope { parent: Some(outer), ..Scope::default() };
+        let scope = Scope::inside(outer);
         let instance = target.map(|target| self.instances[target].clone());
         let mut selected = None;
         match rows {
-            Rows::Default => {}
-            Rows::Values(rows) => rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope)),
-            Rows::Query(query) => {
+            Inserted::Default => {}
+            Inserted::Values(rows) => rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope)),
+            Inserted::Query(query) => {
                 let mut see = |_: &mut Self, scope: &Scope<'_>| selected = super::write::selected(query, scope);
                 self.query(input, query, &scope, false, &mut see);
             }
@@ -699,6 +779,16 @@ impl<'a> Analysis<'a> {
             self.inserts.push(rows);
         }
     }
+}
+
+/// What there was before a SELECT.
+pub(super) struct Before {
+    /// Instances.
+    pub(super) instances: usize,
+    /// Calls.
+    pub(super) calls: usize,
+    /// Local and reference relations.
+    pub(super) others: usize,
 }
 
 fn named(alias: &Alias, name: &Name) -> Alias {
@@ -724,135 +814,4 @@ fn visible_key(input: &Input<'_>, instance: &Instance, alias: &Alias) -> Option<
 /// The key type of an instance's column, as a source of a value.
 pub(crate) fn key_source(source: ValueSource, key_type: KeyType) -> Recipe {
     Recipe::One(KeySource { source, key_type })
-}
-
-impl Scope<'_> {
-    fn leaf(&mut self, table: Option<TableName>, alias: &Alias, columns: Option<Vec<String>>) -> Tree {
-        let columns = columns.map(|mut columns| {
-            for (column, renamed) in columns.iter_mut().zip(&alias.columns) {
-                column.clone_from(renamed);
-            }
-            columns
-        });
-        let name = alias.name.clone().unwrap_or_default();
-        self.sources.push(Source { schema: None, name, columns, table, instance: None, key: None });
-        Tree::Leaf(self.sources.len() - 1)
-    }
-
-    /// The instance whose bare key column this expression is.
-    pub(crate) fn key(&self, expr: &Expr) -> Option<usize> {
-        let Expr::Column { qualifier, name } = expr else { return None };
-        let source = self.source(qualifier, name)?;
-        source.instance.filter(|_| source.key.as_deref() == Some(name))
-    }
-
-    /// The source that a column surely comes from.
-    pub(crate) fn source(&self, qualifier: &[String], name: &str) -> Option<&Source> {
-        let found = match qualifier {
-            [] => {
-                let mut any = Found::No;
-                for tree in &self.trees {
-                    match (self.look(tree, name), &any) {
-                        (Found::At(_), Found::At(_)) => return None,
-                        (Found::At(source), _) => any = Found::At(source),
-                        (Found::Perhaps, Found::No) => any = Found::Perhaps,
-                        _ => {}
-                    }
-                }
-                any
-            }
-            [table] => self.sources.iter().position(|source| source.name == *table).map_or(Found::No, Found::At),
-            [schema, table] => {
-                let named = |source: &Source| source.name == *table && source.schema.as_ref() == Some(schema);
-                self.sources.iter().position(named).map_or(Found::No, Found::At)
-            }
-            _ => return None,
-        };
-        match found {
-            Found::At(source) => Some(&self.sources[source]),
-            Found::Perhaps => None,
-            Found::No => self.parent?.source(qualifier, name),
-        }
-    }
-
-    fn look(&self, tree: &Tree, name: &str) -> Found {
-        match tree {
-            Tree::Leaf(source) => match &self.sources[*source] {
-                Source { key: Some(key), .. } if key == name => Found::At(*source),
-                Source { columns: Some(columns), .. } if columns.iter().any(|column| column == name) => {
-                    Found::At(*source)
-                }
-                Source { columns: Some(_), .. } => Found::No,
-                Source { columns: None, .. } => Found::Perhaps,
-            },
-            Tree::Join { left, right, kind, using, natural } => {
-                let sides = (self.look(left, name), self.look(right, name));
-                let merged = using.iter().any(|column| column == name);
-                match sides {
-                    (Found::At(left), Found::At(right)) if merged || *natural => match kind {
-                        JoinKind::Inner | JoinKind::Left => Found::At(left),
-                        JoinKind::Right => Found::At(right),
-                        JoinKind::Full => Found::Perhaps,
-                    },
-                    (Found::At(_), Found::At(_)) => Found::Perhaps,
-                    (Found::At(_), Found::Perhaps) | (Found::Perhaps, Found::At(_)) if merged || *natural => {
-                        Found::Perhaps
-                    }
-                    (Found::At(source), _) | (_, Found::At(source)) => Found::At(source),
-                    (Found::No, Found::No) => Found::No,
-                    _ => Found::Perhaps,
-                }
-            }
-        }
-    }
-
-    /// The name of a table, here or further out, stands for its whole row.
-    fn is_row(&self, qualifier: &[String], name: &str) -> bool {
-        if !qualifier.is_empty() {
-            return false;
-        }
-        let column = |source: &Source| source.columns.iter().flatten().any(|column| column == name);
-        if self.sources.iter().any(column) {
-            return false;
-        }
-        let named = |source: &Source| source.name == name && source.table.is_some();
-        self.sources.iter().any(named) || self.parent.is_some_and(|parent| parent.is_row(qualifier, name))
-    }
-
-    /// The source, of these and none further out, that a column surely comes from.
-    fn own(&self, qualifier: &[String], name: &str) -> Option<&Source> {
-        let source = self.source(qualifier, name)?;
-        self.sources.iter().any(|own| std::ptr::eq(own, source)).then_some(source)
-    }
-
-    /// Names and sources of the columns that `*` or `t.*` stands for; None if not all are known.
-    pub(crate) fn expand(&self, table: Option<&str>) -> Option<Vec<(String, usize)>> {
-        match table {
-            Some(table) => self.leaf_columns(self.sources.iter().position(|source| source.name == table)?),
-            None => {
-                let all: Option<Vec<_>> = self.trees.iter().map(|tree| self.tree_columns(tree)).collect();
-                Some(all?.concat())
-            }
-        }
-    }
-
-    fn leaf_columns(&self, source: usize) -> Option<Vec<(String, usize)>> {
-        let columns = self.sources[source].columns.as_ref()?;
-        Some(columns.iter().map(|column| (column.clone(), source)).collect())
-    }
-
-    fn tree_columns(&self, tree: &Tree) -> Option<Vec<(String, usize)>> {
-        match tree {
-            Tree::Leaf(source) => self.leaf_columns(*source),
-            Tree::Join { natural: true, .. } => None,
-            Tree::Join { left, right, using, .. } => {
-                let (left, right) = (self.tree_columns(left)?, self.tree_columns(right)?);
-                let merged = |column: &&(String, usize)| using.contains(&column.0);
-                let mut all: Vec<(String, usize)> =
-                    using.iter().filter_map(|name| left.iter().find(|column| column.0 == *name).cloned()).collect();
-                all.extend(left.iter().chain(&right).filter(|column| !merged(column)).cloned());
-                Some(all)
-            }
-        }
-    }
 }

@@ -69,7 +69,14 @@ pub(super) fn either(mut all: Vec<Recipe>) -> Recipe {
     if all.contains(&Recipe::Every) {
         return Recipe::Every;
     }
-    all.retain(|recipe| *recipe != Recipe::Nothing);
+    let mut seen: Vec<Recipe> = vec![];
+    all.retain(|recipe| {
+        let new = *recipe != Recipe::Nothing && !seen.contains(recipe);
+        if new {
+            seen.push(recipe.clone());
+        }
+        new
+    });
     match all.len() {
         0 => Recipe::Nothing,
         1 => all.remove(0),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::catalogue,
     sql::{
-        facts::{Name, Query},
+        facts::{Body, Name, Query},
         parse::Tokens,
         volatility::{self, Builtin},
     },
@@ -49,9 +49,13 @@ pub(crate) fn class(input: &Input<'_>, name: &Name) -> Class {
 /// Plans a query or a writing statement. Its first token is `first`.
 pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: usize) -> Plan {
     let mut scattered = Err(refusal(catalogue::MANY_SHARDS, "a statement in this form", HINT));
-    let analysis = Analysis::of(input, query, &mut |analysis, scope| {
-        scattered = aggregate::scatter(input, analysis, scope, query, (&tokens.lexemes, first));
+    let text = (tokens.lexemes.as_slice(), first);
+    let (analysis, rows) = Analysis::of(input, query, &mut |analysis, scope| {
+        scattered = aggregate::scatter(input, analysis, scope, query, text);
     });
+    if matches!(query.body, Body::Set(_)) {
+        scattered = aggregate::united(input, &analysis, &rows, query, text);
+    }
     let reads_only = reads_only(input, &analysis);
     let gathered = || gather::plan(input, &analysis, tokens, first).map(Box::new);
     let mut plan = match early(input, &analysis) {
@@ -115,6 +119,9 @@ fn has_placed_tables(input: &Input<'_>) -> bool {
 
 /// What is refused whatever the keys are.
 fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
+    if analysis.too_deep {
+        return Some(refusal(catalogue::MANY_SHARDS, "CTEs that refer to each other too often", HINT));
+    }
     if let Some(view) = &analysis.sharded_view {
         let hint = "Use the tables of the view instead.";
         return Some(refusal(catalogue::MANY_SHARDS, format!("{view}, a view that reads a sharded table"), hint));

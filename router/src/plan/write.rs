@@ -4,8 +4,9 @@
 use super::{
     Recipe,
     build::Input,
-    join::{InsertRows, Instance, Scope},
+    join::{InsertRows, Instance},
     predicate,
+    scope::Scope,
 };
 use crate::{
     sql::facts::{Body, Expr, Item, Query, Rows},

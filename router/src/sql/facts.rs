@@ -68,6 +68,8 @@ pub enum Expr {
     Call(Box<Call>),
     /// A sub-select, whatever is done with its rows.
     Query(Box<Query>),
+    /// `x IN (SELECT …)`, `x NOT IN (SELECT …)`, `x = ANY (SELECT …)`.
+    InQuery(Box<Expr>, Box<Query>),
     /// A COLLATE clause.
     Collate(Box<Expr>, String),
     /// Anything else that is understood.
@@ -214,11 +216,35 @@ pub enum Body {
     /// VALUES
     Values(Vec<Vec<Expr>>),
     /// UNION, INTERSECT, EXCEPT
-    Set(Vec<Body>),
+    Set(Box<Set>),
     /// A query in parentheses.
     Query(Box<Query>),
     /// INSERT, UPDATE or DELETE, in a CTE or at the top.
     Write(Box<Write>),
+}
+
+/// A set operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Which one.
+    pub operator: SetOperator,
+    /// ALL
+    pub all: bool,
+    /// Left side.
+    pub left: Body,
+    /// Right side.
+    pub right: Body,
+}
+
+/// Which set operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetOperator {
+    /// UNION
+    Union,
+    /// INTERSECT
+    Intersect,
+    /// EXCEPT
+    Except,
 }
 
 /// One sort key.
@@ -269,6 +295,8 @@ pub enum Limit {
 pub struct Cte {
     /// Its name.
     pub name: String,
+    /// Names of its first columns.
+    pub columns: Vec<String>,
     /// Its query.
     pub query: Query,
 }
@@ -344,7 +372,9 @@ impl Expr {
         match self {
             Self::Column { .. } | Self::Literal { .. } | Self::Parameter(_) | Self::Null | Self::Default => vec![],
             Self::Query(_) => vec![],
-            Self::Cast(inner, _) | Self::IsNull(inner) | Self::Collate(inner, _) => vec![inner],
+            Self::InQuery(inner, _) | Self::Cast(inner, _) | Self::IsNull(inner) | Self::Collate(inner, _) => {
+                vec![inner]
+            }
             Self::Equal(left, right) | Self::EqualAny(left, right) => vec![left, right],
             Self::And(all) | Self::Or(all) | Self::Row(all) | Self::Array(all) | Self::Other(all) => {
                 all.iter().collect()

@@ -4,7 +4,7 @@
 use super::{
     facts::{
         Action, Alias, Assignment, Block, Body, Call, Cte, Distinct, Expr, From, Item, JoinKind, Limit, LiteralKind,
-        Match, Name, Query, Rows, Sort, Write,
+        Match, Name, Query, Rows, Set, SetOperator, Sort, Write,
     },
     parse::{NotRead, fold, truncate},
 };
@@ -96,7 +96,8 @@ impl Lower<'_> {
 
     fn cte(&self, cte: &ast::Cte) -> Read<Cte> {
         absent(cte.from.is_some(), "FROM after a CTE")?;
-        Ok(Cte { name: ident(&cte.alias.name)?, query: self.query(&cte.query)? })
+        let alias = alias(Some(&cte.alias))?;
+        Ok(Cte { name: alias.name.unwrap_or_default(), columns: alias.columns, query: self.query(&cte.query)? })
     }
 
     fn limit(&self, query: &ast::Query) -> Read<(Option<Limit>, Option<Expr>)> {
@@ -145,10 +146,17 @@ impl Lower<'_> {
         match body {
             ast::SetExpr::Select(select) => Ok(Body::Select(Box::new(self.block(select)?))),
             ast::SetExpr::Query(query) => Ok(Body::Query(Box::new(self.query(query)?))),
-            ast::SetExpr::SetOperation { left, right, set_quantifier, .. } => {
+            ast::SetExpr::SetOperation { op, left, right, set_quantifier } => {
                 use ast::SetQuantifier::{All, Distinct, None};
                 absent(!matches!(set_quantifier, All | Distinct | None), "a set operation BY NAME")?;
-                Ok(Body::Set(vec![self.body(left)?, self.body(right)?]))
+                let operator = match op {
+                    ast::SetOperator::Union => SetOperator::Union,
+                    ast::SetOperator::Intersect => SetOperator::Intersect,
+                    ast::SetOperator::Except => SetOperator::Except,
+                    ast::SetOperator::Minus => return no("MINUS"),
+                };
+                let (left, right) = (self.body(left)?, self.body(right)?);
+                Ok(Body::Set(Box::new(Set { operator, all: *set_quantifier == All, left, right })))
             }
             ast::SetExpr::Values(values) => Ok(Body::Values(self.rows(values)?)),
             ast::SetExpr::Insert(statement) | ast::SetExpr::Update(statement) | ast::SetExpr::Delete(statement) => {
@@ -432,10 +440,11 @@ impl Lower<'_> {
             E::UnaryOp { op, expr } => self.unary(*op, expr),
             E::In { expr, target, negated, global: false } => self.r#in(expr, target, *negated),
             E::AnyOp { left, compare_op, right, .. } => {
-                let (left, right) = (Box::new(self.expr(left)?), Box::new(self.expr(right)?));
-                Ok(match compare_op {
-                    ast::BinaryOperator::Eq => Expr::EqualAny(left, right),
-                    _ => Expr::Other(vec![*left, *right]),
+                let (left, right) = (self.expr(left)?, self.expr(right)?);
+                Ok(match (compare_op, right) {
+                    (ast::BinaryOperator::Eq, Expr::Query(query)) => Expr::InQuery(Box::new(left), query),
+                    (ast::BinaryOperator::Eq, right) => Expr::EqualAny(Box::new(left), Box::new(right)),
+                    (_, right) => Expr::Other(vec![left, right]),
                 })
             }
             E::AllOp { left, right, .. } => self.others(&[left, right]),
@@ -566,7 +575,7 @@ impl Lower<'_> {
                     Expr::In(Box::new(left), list)
                 })
             }
-            ast::InTarget::Subquery(query) => Ok(Expr::Other(vec![left, Expr::Query(Box::new(self.query(query)?))])),
+            ast::InTarget::Subquery(query) => Ok(Expr::InQuery(Box::new(left), Box::new(self.query(query)?))),
             _ => no("IN in an unknown form"),
         }
     }

@@ -14,6 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 
 mod cases;
 mod changes;
+mod parted;
 mod random;
 
 fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Column {

@@ -4,7 +4,7 @@ use crate::{
     sql::fingerprint::{Lexed, lex},
 };
 
-fn check(cases: &[(&str, &str)]) {
+pub(super) fn check(cases: &[(&str, &str)]) {
     let wrong: Vec<String> = cases
         .iter()
         .map(|(text, expected)| (text, expected, summary(text)))
@@ -112,7 +112,7 @@ fn trap_14_mentions_route_nothing() {
         ("select * from orders as o(id, customer_id) where customer_id = 5", "every | merge"),
         ("select * from orders as o(k) where k = 5", "5 | merge"),
         ("select * from (select * from orders limit 3) o where customer_id = 5", "every | gather"),
-        ("with o as (select * from orders) select * from o where customer_id = 5", "every | gather"),
+        ("with o as (select * from orders) select * from o where customer_id = 5", "5 | merge"),
         ("select customer_id as id, id as customer_id from orders where customer_id = 5", "5 | merge"),
         ("select * from orders where id = 5", "every | merge"),
         ("select * from orders having count(*) filter (where customer_id = 5) > 0", "every | gather"),
@@ -175,16 +175,13 @@ fn trap_17_two_keys() {
             "with a as (select * from orders where customer_id = 1), b as (select * from items where customer_id = 2) select * from a, b",
             "same(1 2) | gather",
         ),
-        ("with a as (select * from orders where customer_id = $1) select * from a", "$1 | gather"),
+        ("with a as (select * from orders where customer_id = $1) select * from a", "$1 | merge"),
         ("select * from orders, events where tenant = 'a' and customer_id = 5", "gather"),
         (
             "select * from orders where customer_id = 1 union all select * from orders where customer_id = 2",
-            "same(1 2) | gather",
+            "either(1 2) | merge",
         ),
-        (
-            "select * from orders where customer_id = $1 union select * from orders where customer_id = $1",
-            "$1 | gather",
-        ),
+        ("select * from orders where customer_id = $1 union select * from orders where customer_id = $1", "$1 | merge"),
     ]);
 }
 
@@ -247,13 +244,13 @@ fn trap_10_sub_selects() {
         ("select * from orders where total > all (select total from orders)", "every | gather"),
         (
             "select (select max(order_id) from items i where i.customer_id = o.customer_id) from orders o",
-            "every | gather",
+            "every | merge",
         ),
         ("select (select sum(o.total)) from orders o", "every | gather"),
         ("select * from orders where code in (select sku from products)", "every | merge"),
         (
             "select * from orders o, lateral (select * from items i where i.customer_id = o.customer_id) x where o.customer_id = 5",
-            "5 | gather",
+            "5 | merge",
         ),
         ("select * from logs where id in (select id from orders where customer_id = 5)", "gather"),
         ("select exists (select 1 from orders where customer_id = 5)", "5 | gather"),
@@ -300,7 +297,7 @@ fn forms_over_many_shards() {
         ("select sum(total) / count(*) from orders", "every | gather"),
         ("select coalesce(sum(total), 0) from orders", "every | gather"),
         // 13
-        ("select id from orders union all select id from items", "every | gather"),
+        ("select id from orders union all select id from items", "every | merge"),
         ("select sku from products union all select sku from items", "every | gather"),
         ("select id from orders except select order_id from items", "every | gather"),
         // 19
