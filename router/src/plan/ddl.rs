@@ -74,7 +74,7 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize, word: &str)
         "create" => statement.create(first + 1),
         "alter" => statement.alter(first + 1),
         "drop" => statement.drop(first + 1),
-        "refresh" => Ok(ddl(Ddl { default_shard_only: true, ..everywhere() })),
+        "refresh" => statement.refresh(first + 1),
         "vacuum" | "cluster" | "reindex" | "analyze" => Ok(statement.maintain(first + 1, word)),
         _ => Ok(ddl(everywhere())),
     };
@@ -451,6 +451,26 @@ impl Statement<'_> {
     }
 
     /// CREATE TABLE … AS, CREATE MATERIALIZED VIEW: full on the default shard, empty elsewhere.
+    /// REFRESH MATERIALIZED VIEW: its rows are on the default shard, and so must be those that it is filled from.
+    fn refresh(&self, at: usize) -> Changed {
+        let at = at + 2;
+        let at = at + usize::from(self.is(at, "concurrently"));
+        let sharded = |read: &TableName| matches!(names::kind(self.input, read, 0), TableKind::Sharded(_));
+        let known = names::read(self.lexemes, at).and_then(|(schema, name, _)| {
+            self.input.schema.relation(&names::full(self.input, schema.as_deref(), &name))
+        });
+        let empty = self.has("no") && self.has("data");
+        if let Some(table) = known.and_then(|view| view.reads.iter().find(|read| sharded(read))).filter(|_| !empty) {
+            let what = format!("REFRESH of a materialized view that reads {table}, which is sharded");
+            return Err(refusal(
+                catalogue::MANY_SHARDS,
+                what,
+                "Fill a plain table from the query, one shard key at a time.",
+            ));
+        }
+        Ok(ddl(Ddl { default_shard_only: true, ..everywhere() }))
+    }
+
     fn create_as(&self, at: usize) -> Changed {
         let at = self.skip_if(at);
         let unread = || Ok(utility::not_understood(self.input, "CREATE … AS in an unknown form"));

@@ -75,6 +75,8 @@ fn schema() -> Schema {
         relation("open_orders", RelationKind::View, plain(&orders), &["orders"]),
         relation("catalogue", RelationKind::View, plain(&[("sku", "text", true)]), &["products"]),
         relation("log_view", RelationKind::View, plain(&[("id", "bigint", true)]), &["logs"]),
+        relation("order_totals", RelationKind::MaterializedView, plain(&[("id", "bigint", true)]), &["orders"]),
+        relation("log_totals", RelationKind::MaterializedView, plain(&[("id", "bigint", true)]), &["logs"]),
     ]);
     let functions = Arc::make_mut(&mut schema.functions);
     functions.insert(("public".into(), "score".into()), Volatility::Volatile);
