@@ -47,6 +47,8 @@ pub(super) struct Scatter<'s> {
     /// Changes to the text.
     pub(super) splices: Vec<Splice>,
     appended: Vec<Piece>,
+    /// A table has a column in which different texts are equal.
+    loose: bool,
     /// Slots whose text shapes the plan.
     pub(super) fixed: Vec<u32>,
 }
@@ -105,6 +107,7 @@ pub(crate) fn scatter(
         columns: vec![],
         splices: vec![],
         appended: vec![],
+        loose: loose(input, analysis),
         fixed: vec![],
     };
     let merge = scatter.plan(analysis, query, &keyed)?;
@@ -151,10 +154,27 @@ pub(crate) fn united(
     };
     let columns = columns.iter().map(column).collect();
     let scope = Scope::default();
-    let (lexemes, splices, appended, fixed) = (text.0, vec![], vec![], vec![]);
-    let mut scatter = Scatter { input, lexemes, clauses, scope: &scope, block, columns, splices, appended, fixed };
+    let mut scatter = Scatter {
+        input,
+        lexemes: text.0,
+        clauses,
+        scope: &scope,
+        block,
+        columns,
+        splices: vec![],
+        appended: vec![],
+        loose: loose(input, analysis),
+        fixed: vec![],
+    };
     let merge = scatter.concat(query, true)?;
     scatter.finish(anchor, merge, analysis)
+}
+
+fn loose(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
+    let tables =
+        analysis.tables().map(|(_, instance)| &instance.table).chain(analysis.others.iter().map(|(name, _)| name));
+    let mut columns = tables.filter_map(|table| input.schema.relation(table)).flat_map(|relation| &relation.columns);
+    columns.any(|column| !column.deterministic)
 }
 
 fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Refusal> {
@@ -546,8 +566,12 @@ impl Scatter<'_> {
     fn deterministic(&self, expr: &Expr) -> Result<(), Refusal> {
         let mut fault = false;
         expr.walk(&mut |part| {
-            fault |= self.stored(part).is_some_and(|column| !column.deterministic)
-                || matches!(part, Expr::Query(_) | Expr::InQuery(..));
+            fault |= match (part, self.stored(part)) {
+                (_, Some(column)) => !column.deterministic,
+                // A column of a sub-select.
+                (Expr::Column { .. }, None) => self.loose,
+                (part, None) => matches!(part, Expr::Query(_) | Expr::InQuery(..)),
+            };
         });
         if fault {
             return Err(refusal(

@@ -29,9 +29,10 @@ fn sub_selects_in_from_that_keep_keys_apart_are_pushed() {
             "every | merge",
         ),
         (
-            "select n, count(*) from (select customer_id, count(*) n from orders group by customer_id) x group by n",
+            "select n, count(*) from (select customer_id, count(*) n from items group by customer_id) x group by n",
             "every | merge",
         ),
+        ("select t, count(*) from (select customer_id, loose as t from orders) x group by t", "every | gather"),
     ]);
 }
 
