@@ -246,6 +246,10 @@ impl KeyType {
     /// [`KeyError::Uncertain`] where length, encoding or type are not what is expected: PostgreSQL judges them.
     pub fn from_binary(&self, bytes: &[u8], declared_type_oid: u32) -> Result<KeyValue, KeyError> {
         let declared = self.declared(declared_type_oid)?;
+        if declared.family() == KeyFamily::Integer && !matches!(bytes.len(), 2 | 4 | 8) {
+            // Of no integer's length: PostgreSQL raises 22P03 or 08P01 for it.
+            return Err(KeyError::Invalid { text: "binary".into(), key_type: *self });
+        }
         let value = match declared {
             Self::Int2 => KeyValue::Integer(i16::from_be_bytes(exactly(bytes)?).into()),
             Self::Int4 => KeyValue::Integer(i32::from_be_bytes(exactly(bytes)?).into()),

@@ -180,3 +180,54 @@ async fn a_statement_about_what_was_rolled_back_is_not_met_again() {
         raw.query("ROLLBACK").await;
     }
 }
+
+/// Two keys of a table that are on different shards of [`CLUSTER`], and the numbers of these shards.
+async fn apart(name: &str) -> [(i64, usize); 2] {
+    let mut found = Vec::new();
+    for shard in 0..CLUSTER.shard_count() {
+        let client = CLUSTER.shard_client(shard).await;
+        let least: Option<i64> = client.query_one(&format!("SELECT min(k) FROM {name}"), &[]).await.unwrap().get(0);
+        found.extend(least.map(|key| (key, shard)));
+    }
+    [found[0], found[1]]
+}
+
+#[tokio::test]
+async fn a_pipelined_transaction_never_writes_on_two_shards() {
+    make(&CLUSTER, "pipe_two").await;
+    let [(one, one_at), (other, other_at)] = apart("pipe_two").await;
+    let run = |sql: String| [parse("", &sql, &[]), bind("", "", &[]), execute("", 0)].concat();
+    let read = |key: i64| run(format!("SELECT v FROM pipe_two WHERE k = {key}"));
+    let update = |key: i64| format!("UPDATE pipe_two SET v = 'torn' WHERE k = {key}");
+    let write = |key: i64| run(update(key));
+    let end = || [run("COMMIT".into()), sync()].concat();
+    let begin = || run("BEGIN".into());
+    let scripts = [
+        ("in one batch", [begin(), read(one), write(one), write(other), sync(), end()].concat()),
+        ("read on both", [begin(), read(other), read(one), write(one), write(other), sync(), end()].concat()),
+        (
+            "a batch each",
+            [begin(), sync(), read(one), sync(), read(other), sync(), write(other), sync(), write(one), sync(), end()]
+                .concat(),
+        ),
+        ("with its COMMIT", [begin(), read(one), write(one), write(other), end(), sync()].concat()),
+        ("with Flush", [begin(), read(one), flush(), write(one), flush(), write(other), sync(), end()].concat()),
+        ("by a Query", [begin(), read(one), write(one), sync(), query(&update(other)), end()].concat()),
+    ];
+    for (name, bytes) in scripts {
+        let marked = [bytes, query("ROLLBACK"), query("SELECT 1 AS over")].concat();
+        let mut raw = log_in(CLUSTER.router().port()).await;
+        let mut answered = play(&mut raw, &[Step::Send(marked), Step::Until(b'Z', 2)]).await;
+        while !answered.iter().any(|line| line.contains("over")) {
+            answered.extend(play(&mut raw, &[Step::Until(b'Z', 1)]).await);
+        }
+        let refused = answered.iter().filter(|line| line.starts_with("E ERROR")).collect::<Vec<_>>();
+        assert!(refused.len() == 1 && refused[0].contains("0A000"), "{name}: {answered:?}");
+        for (key, shard) in [(one, one_at), (other, other_at)] {
+            let client = CLUSTER.shard_client(shard).await;
+            let sql = format!("SELECT v FROM pipe_two WHERE k = {key}");
+            let value: String = client.query_one(&sql, &[]).await.unwrap().get(0);
+            assert_eq!(value, format!("v{key}"), "{name}");
+        }
+    }
+}

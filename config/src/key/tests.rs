@@ -115,7 +115,6 @@ fn binary_parameters_are_read_by_their_declared_type() {
     for (bytes, key_type, oid) in [
         (&[0, 7][..], Int4, 0),
         (&[0, 7], Int4, 23),
-        (&[], Int8, 20),
         (&[0, 0, 0, 7], Int8, 25),
         (&[0, 0, 0, 7], Int8, 1700),
         (&[0xff, 0xfe], Text, 25),
@@ -124,6 +123,9 @@ fn binary_parameters_are_read_by_their_declared_type() {
         (b"a ", Varchar, 25),
     ] {
         assert_eq!(key_type.from_binary(bytes, oid), Err(KeyError::Uncertain), "{key_type} {oid} {bytes:?}");
+    }
+    for bytes in [&[][..], b"1", &[0; 3], &[0; 16]] {
+        assert_eq!(Int8.from_binary(bytes, 20), invalid(Int8, "binary"), "of no integer's length: {bytes:?}");
     }
     assert_eq!(Uuid.from_binary(&[7; 16], 2950), Ok(KeyValue::Uuid([7; 16])));
     assert_eq!(Text.from_binary(b"a ", 0), Ok(KeyValue::Text("a ".into())));

@@ -857,7 +857,7 @@ async fn verbs_of_the_session_by_the_extended_protocol() {
         "DEALLOCATE none",
         "LISTEN a",
         "UNLISTEN a",
-        "NOTIFY a",
+        "NOTIFY other",
         "LOCK TABLE plain",
         "CLOSE ALL",
         "CLOSE none",

@@ -79,6 +79,11 @@ pub struct Frontend {
     pub hold_ready: bool,
     /// One was not.
     pub ready_held: bool,
+    /// The last Parse of an unnamed statement that was not passed over after an error: its number, and whether it
+    /// succeeded.
+    pub unnamed: Option<(usize, bool)>,
+    /// A message of this kind, which was taken already, stands behind the COPY FROM that is relayed.
+    pub behind_copy: Option<u8>,
 }
 
 impl Frontend {
@@ -98,6 +103,8 @@ impl Frontend {
             overdue: None,
             hold_ready: false,
             ready_held: false,
+            unnamed: None,
+            behind_copy: None,
         }
     }
 
@@ -134,6 +141,17 @@ impl Frontend {
         let len = self.held + head.len;
         self.held = 0;
         self.inbuf.split_to(len)
+    }
+
+    /// The message of this header, behind all that is held.
+    pub fn peek(&self, head: Head) -> &[u8] {
+        self.inbuf.get(self.held..self.held + head.len).unwrap_or_default()
+    }
+
+    /// Puts a message back that was taken: it is the next one.
+    pub fn unread(&mut self, frame: &[u8]) {
+        let rest = std::mem::replace(&mut self.inbuf, frame.into());
+        self.inbuf.unsplit(rest);
     }
 
     /// Leaves the message of this header where it is: it is taken with those that follow.

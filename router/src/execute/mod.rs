@@ -1,5 +1,6 @@
 //! Execute: a routed plan becomes frames for the client.
 
+mod copy_in;
 pub mod explain;
 pub mod frontend;
 pub mod gather;

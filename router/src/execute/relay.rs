@@ -3,6 +3,7 @@
 //! Never: decodes a row, waits for a whole result.
 
 use super::{
+    copy_in,
     frontend::{Frontend, FrontendError},
     shape::Shape,
 };
@@ -10,13 +11,12 @@ use crate::pool::{
     conn::{Conn, ConnError, MAX_FRAME, is_fatal},
     statements::StatementId,
 };
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use pgring_protocol::{
     frame,
     message::{build, notice::Fields},
 };
-use std::{collections::VecDeque, io, pin::pin};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::{collections::VecDeque, io};
 
 /// What the next answer of the backend belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Expect {
         id: Option<StatementId>,
         /// The client did not ask.
         hidden: bool,
+        /// Of unnamed statements the client asked for so many before it.
+        nth: usize,
     },
     /// A Bind.
     Bind,
@@ -43,6 +45,13 @@ pub enum Expect {
     Close {
         /// The client did not ask.
         hidden: bool,
+    },
+    /// A Parse of a statement that the backend has or needs not: nothing is asked, ParseComplete goes to the client.
+    Known {
+        /// Of this statement.
+        id: Option<StatementId>,
+        /// As above.
+        nth: usize,
     },
     /// Nothing is asked: these bytes go to the client at this place.
     Emit(Bytes),
@@ -130,19 +139,18 @@ impl From<io::Error> for RelayError {
     }
 }
 
-/// Notices that come during a COPY are passed on when they are as many bytes.
-const NOTICES: usize = 64 * 1024;
 /// What is ready is sent before the server is waited for when it is as many bytes (the size of PostgreSQL's own buffer).
 const READY: usize = 8 * 1024;
 
-struct Relay<'a> {
-    client: &'a mut Frontend,
-    conn: &'a mut Conn,
-    script: &'a mut VecDeque<Expect>,
+/// A relay under way.
+pub(super) struct Relay<'a> {
+    pub(super) client: &'a mut Frontend,
+    pub(super) conn: &'a mut Conn,
+    pub(super) script: &'a mut VecDeque<Expect>,
     answer: Answer,
     failed: bool,
     partial: usize,
-    began: bool,
+    pub(super) began: bool,
     fatal: bool,
     copy: bool,
     /// An error that the client gets otherwise than the server put it.
@@ -219,7 +227,7 @@ async fn relay_from(
         }
         if relay.copy {
             relay.copy = false;
-            copy_in(&mut relay).await?;
+            copy_in::pass(&mut relay).await?;
             continue;
         }
         if is_over {
@@ -241,7 +249,7 @@ impl Relay<'_> {
 
     /// Looks at what has come. Returns the range of the buffer that is still to be passed on as it is; what is
     /// before it has been put into the client's output.
-    fn scan(&mut self) -> Result<(usize, usize), RelayError> {
+    pub(super) fn scan(&mut self) -> Result<(usize, usize), RelayError> {
         let mut from = 0;
         let mut at = 0;
         if self.partial > 0 {
@@ -293,11 +301,18 @@ impl Relay<'_> {
     fn emit(&mut self, from: &mut usize, at: usize) {
         loop {
             match self.script.front() {
-                Some(Expect::Emit(bytes)) => {
-                    if !self.failed {
-                        self.client.out.extend_from_slice(&self.conn.buf[*from..at]);
-                        *from = at;
-                        self.client.out.extend_from_slice(bytes);
+                Some(Expect::Known { id, .. }) if self.failed => self.answer.unparsed.extend(*id),
+                Some(Expect::Emit(bytes)) if !self.failed => {
+                    self.client.out.extend_from_slice(&self.conn.buf[*from..at]);
+                    *from = at;
+                    self.client.out.extend_from_slice(bytes);
+                }
+                Some(Expect::Known { id, nth }) => {
+                    self.client.out.extend_from_slice(&self.conn.buf[*from..at]);
+                    *from = at;
+                    build::parse_complete(&mut self.client.out);
+                    if id.is_none() {
+                        self.client.unnamed = Some((*nth, true));
                     }
                 }
                 Some(Expect::Ready { .. } | Expect::Prelude | Expect::Lane(_) | Expect::End) | None => return,
@@ -346,6 +361,11 @@ impl Relay<'_> {
     /// 1, 2, 3, n, T, I, s: the answer to the script's front.
     fn next(&mut self, kind: u8) -> bool {
         match (kind, self.script.front()) {
+            (b'1', Some(Expect::Parse { id: None, hidden: false, nth })) => {
+                self.client.unnamed = Some((*nth, true));
+                self.script.pop_front();
+                true
+            }
             (b'1', Some(Expect::Parse { hidden, .. })) | (b'3', Some(Expect::Close { hidden })) => {
                 let shown = !hidden;
                 self.script.pop_front();
@@ -414,8 +434,10 @@ impl Relay<'_> {
         if changed {
             self.moved = Some(fields);
         }
-        if let Some(Expect::Parse { id: Some(id), .. }) = self.script.front() {
-            self.answer.unparsed.push(*id);
+        match self.script.front() {
+            Some(Expect::Parse { id: Some(id), .. }) => self.answer.unparsed.push(*id),
+            Some(Expect::Parse { id: None, hidden: false, nth }) => self.client.unnamed = Some((*nth, false)),
+            _ => {}
         }
         if !self.is_over() && !matches!(self.script.front(), Some(Expect::Ready { .. } | Expect::Prelude)) {
             self.script.pop_front();
@@ -438,123 +460,6 @@ impl Relay<'_> {
     }
 }
 
-/// Passes COPY data from the client to the backend until the client has ended it, or the backend has refused it.
-async fn copy_in(relay: &mut Relay<'_>) -> Result<(), RelayError> {
-    // In the extended protocol the Sync that came with the Execute is ignored by the server while it copies; the one
-    // that ends the copy has to be passed on.
-    let executed = matches!(relay.script.front(), Some(Expect::Execute));
-    let extended = executed && relay.script.iter().any(|expect| matches!(expect, Expect::Ready { .. }));
-    let flushed = executed && !extended;
-    let began = relay.began;
-    let mut left = 0usize;
-    let mut refused = false;
-    loop {
-        let mut sent = 0;
-        let mut ended = false;
-        loop {
-            if refused && left == 0 {
-                break;
-            }
-            let rest = &relay.client.inbuf[sent..];
-            if left > 0 {
-                let piece = left.min(rest.len());
-                sent += piece;
-                left -= piece;
-                if left > 0 {
-                    break;
-                }
-                continue;
-            }
-            let head = frame::head(rest).map_err(|e| FrontendError::OutOfStep(e.to_string()))?;
-            let Some(head) = head else { break };
-            match head.kind {
-                b'd' => left = head.len,
-                b'c' | b'f' if rest.len() >= head.len => {
-                    sent += head.len;
-                    if !extended {
-                        ended = true;
-                        break;
-                    }
-                }
-                b'H' | b'S' if rest.len() >= head.len => {
-                    sent += head.len;
-                    if head.kind == b'S' && extended {
-                        ended = true;
-                        break;
-                    }
-                }
-                b'c' | b'f' | b'H' | b'S' => break,
-                kind => {
-                    // As in PostgreSQL, who sends anything else meanwhile is out of step; the backend goes with it.
-                    let text = format!("unexpected message type 0x{kind:02X} during COPY from stdin");
-                    let mut fields = Fields::new("ERROR", "08P01", text);
-                    fields.set(b'V', "ERROR");
-                    build::error(&mut relay.client.out, &fields);
-                    let lost = "terminating connection because protocol synchronization was lost";
-                    return Err(FrontendError::OutOfStep(lost.to_owned()).into());
-                }
-            }
-        }
-        let data = relay.client.inbuf.split_to(sent);
-        let Relay { client, conn, .. } = relay;
-        let unread = client.inbuf.len();
-        client.beside(true, send(conn, &data, began)).await??;
-        // What both sides have said meanwhile is looked at before either is waited for.
-        let read_ahead = client.inbuf.len() > unread;
-        refused |= !extended && has_error(&conn.buf);
-        if relay.conn.buf.len() > NOTICES && !has_error(&relay.conn.buf) {
-            let (passed, to) = relay.scan()?;
-            relay.client.pass(&relay.conn.buf[passed..to]).await?;
-            relay.conn.buf.advance(to);
-        }
-        // A message of which the server has a part is finished first: else it would take what comes next for the rest.
-        if ended || (refused && left == 0) {
-            // A Flush that came with the Execute is ignored by the server while it copies.
-            if ended && flushed {
-                let mut flush = BytesMut::new();
-                build::flush(&mut flush);
-                send(relay.conn, &flush, began).await?;
-            }
-            return Ok(());
-        }
-        if read_ahead {
-            continue;
-        }
-        let Relay { client, conn, .. } = relay;
-        tokio::select! {
-            read = client.read() => read?,
-            read = conn.read() => {
-                read.map_err(|e| RelayError::Backend { source: e.into(), began })?;
-                refused |= !extended && has_error(&conn.buf);
-            }
-        }
-    }
-}
-
-async fn send(conn: &mut Conn, data: &[u8], began: bool) -> Result<(), RelayError> {
-    if data.is_empty() {
-        return Ok(());
-    }
-    let (mut reader, mut writer) = tokio::io::split(&mut conn.stream);
-    let mut write = pin!(async {
-        writer.write_all(data).await?;
-        writer.flush().await
-    });
-    let sent = loop {
-        // A server that speaks meanwhile (notices of triggers) may not read on before it is heard.
-        tokio::select! {
-            biased;
-            written = &mut write => break written,
-            read = reader.read_buf(&mut conn.buf) => match read {
-                Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) => break Err(error),
-            },
-        }
-    };
-    sent.map_err(|e| RelayError::Backend { source: e.into(), began })
-}
-
 /// The server says that what it had prepared is no longer good: it is to be prepared again.
 pub fn is_stale(fields: &Fields) -> bool {
     match fields.get(b'C') {
@@ -562,18 +467,4 @@ pub fn is_stale(fields: &Fields) -> bool {
         Some("XX000") => fields.get(b'M').is_some_and(|message| message.starts_with("cache lookup failed")),
         _ => false,
     }
-}
-
-/// An ErrorResponse has come (notices and settings may come before it).
-fn has_error(mut buf: &[u8]) -> bool {
-    while let Ok(Some(head)) = frame::head(buf) {
-        if head.kind == b'E' {
-            return true;
-        }
-        match buf.get(head.len..) {
-            Some(rest) => buf = rest,
-            None => return false,
-        }
-    }
-    false
 }

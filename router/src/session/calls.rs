@@ -203,6 +203,10 @@ impl Session {
             Err(error) => Err(error.into()),
         };
         match judged {
+            Err(ConnError::Server(fields)) if fields.get(b'C') != Some("42601") && self.has_failed() => {
+                self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
+                Ok(())
+            }
             Err(ConnError::Server(fields)) => {
                 build::error(&mut self.client.out, &fields);
                 self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
@@ -214,6 +218,19 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// The syntax of a statement in a transaction that has failed.
+    ///
+    /// # Errors
+    /// If the server finds a fault in it.
+    pub(super) async fn check_syntax_of(&mut self, text: &[u8]) -> Result<(), Fault> {
+        let snapshot = self.database.snapshot().clone();
+        self.judge(text, None, &snapshot).await
+    }
+
+    fn has_failed(&self) -> bool {
+        self.txn.as_ref().is_some_and(|txn| txn.failed)
     }
 
     /// A statement over several shards.

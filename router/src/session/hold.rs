@@ -271,7 +271,8 @@ impl Session {
                 txn.join(participant);
             }
             None => {
-                let mut txn = Txn::adopted(participant, reach, self.settings.current.clone());
+                let before = self.settings_before_batch();
+                let mut txn = Txn::adopted(participant, reach, before);
                 txn.failed = status == b'E';
                 self.txn = Some(txn);
             }

@@ -258,7 +258,7 @@ impl Session {
     async fn end(mut self: Box<Self>, end: End) {
         // What came before the bytes that cannot be read is answered before them.
         if matches!(end, End::Client(FrontendError::OutOfStep(_) | FrontendError::TooLarge(_))) {
-            let _answered = self.interrupt_batch().await;
+            let _answered = self.interrupt_batch(None).await;
         }
         let report = match end {
             End::Fatal(report) => Some(*report),
@@ -303,7 +303,17 @@ impl Session {
             // Data of a COPY that waits for a Sync: it begins now, and takes them.
             b'd' | b'c' | b'f' if self.client.held() > 0 && !self.is_skipping() => return self.flush_held().await,
             b'X' => return self.leave().await,
-            _ => self.interrupt_batch().await?,
+            // What is left of a COPY that has failed already.
+            b'd' | b'c' | b'f' => {
+                self.client.take(head);
+                return Ok(());
+            }
+            _ => {
+                let rides = matches!(head.kind, b'Q' | b'F').then_some(head);
+                if self.interrupt_batch(rides).await? {
+                    return self.ridden(head).await;
+                }
+            }
         }
         let frame = self.client.take(head);
         match head.kind {
@@ -317,10 +327,16 @@ impl Session {
                 Ok(())
             }
             b'F' => Box::pin(self.function_call(&frame)).await,
-            // What is left of a COPY that has failed already.
-            b'd' | b'c' | b'f' => Ok(()),
             kind => Err(FrontendError::OutOfStep(format!("invalid frontend message type {kind}")).into()),
         }
+    }
+
+    /// A message was answered together with what stood before it without Sync.
+    async fn ridden(&mut self, head: Head) -> Result<(), End> {
+        if head.kind == b'Q' {
+            self.forget_unnamed();
+        }
+        Ok(self.client.flush().await?)
     }
 
     /// A simple query ends the unnamed statement.
@@ -335,7 +351,7 @@ impl Session {
     async fn leave(&mut self) -> Result<(), End> {
         self.catch_up().await?;
         self.client.keeps = true;
-        self.interrupt_batch().await?;
+        self.interrupt_batch(None).await?;
         self.client.keeps = false;
         if self.is_skipping() {
             self.client.flush().await?;

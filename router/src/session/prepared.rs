@@ -42,8 +42,12 @@ pub struct Prepared {
     pub lexed: Lexed,
     /// What it is, if it is about the session or its transaction.
     pub verb: Option<Verb>,
+    /// How many parameters a Bind of it needs; None: the server knows better.
+    pub parameters: Option<usize>,
     /// It is an EXPLAIN.
     pub explains: bool,
+    /// It is a COPY FROM STDIN, or looks like one.
+    pub copies_in: bool,
     /// It may read the view of prepared statements.
     pub looks_at_statements: bool,
     /// The PREPARE that made it, if it was SQL.
@@ -67,12 +71,14 @@ impl Prepared {
             id,
             name,
             schema,
+            parameters: wanted(text, &lexed, verb.as_ref(), declared.len()),
             text: text.into(),
             wire: None,
             declared,
             lexed,
             verb,
-            explains: explains(text),
+            explains: begins_with(text, "explain"),
+            copies_in: begins_with(text, "copy") && text.to_ascii_lowercase().contains("stdin"),
             looks_at_statements: looks_at_statements(text),
             sql: None,
             needs: Vec::new(),
@@ -146,6 +152,12 @@ impl Prepared {
         Values { text: self.text.as_bytes(), lexed: &self.lexed, parameters, utf8 }
     }
 
+    /// It is allowed in a transaction that has failed.
+    pub fn may_end(&self) -> bool {
+        use Verb::{Commit, PrepareTransaction, Rollback, RollbackTo};
+        matches!(&self.verb, Some(Commit { .. } | Rollback { .. } | RollbackTo(_) | PrepareTransaction(_)))
+    }
+
     /// The types that a Parse declared.
     pub fn types(&self) -> &[u32] {
         &self.declared
@@ -203,10 +215,29 @@ static NUMBERS: LazyLock<Mutex<Numbers>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const MOST: usize = 50_000;
 
-/// Whether the statement's first word is EXPLAIN.
-fn explains(text: &str) -> bool {
+/// How many parameters a Bind needs, where that can be said for certain.
+fn wanted(text: &str, lexed: &Lexed, verb: Option<&Verb>, declared: usize) -> Option<usize> {
+    let Some(start) = lexed.statements.first().map(|span| span.start as usize) else { return Some(declared) };
+    match verb {
+        Some(Verb::Declare { .. }) => return None,
+        Some(_) => return Some(declared),
+        None if !lexed.certain => return None,
+        None => {}
+    }
+    match verb::first_word(text.get(start..)?) {
+        "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "VALUES" | "WITH" => {
+            Some(declared.max(usize::from(lexed.parameters)))
+        }
+        "VACUUM" | "ANALYZE" | "DROP" | "TRUNCATE" | "COPY" | "LOCK" | "DO" | "ALTER" => Some(declared),
+        _ => None,
+    }
+}
+
+/// Whether this is the statement's first word.
+fn begins_with(text: &str, word: &str) -> bool {
     let start = skip_blanks(text.as_bytes(), 0);
-    text.as_bytes().get(start..start + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"explain"))
+    let first = text.as_bytes().get(start..start + word.len());
+    first.is_some_and(|first| first.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// One number for equal text and types, so that clients share what a backend has prepared.

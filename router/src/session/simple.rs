@@ -134,7 +134,12 @@ impl Session {
         if lexed.statements.len() > 1 && self.settings.has_escapes() && text.contains('\\') {
             return Box::pin(self.unread(frame, text, lexed)).await;
         }
+        if !lexed.statements.is_empty() {
+            self.forget_unnamed_portal();
+        }
         match lexed.statements.len() {
+            // The comment may not end: the server says so.
+            0 if text.contains("/*") => self.anywhere(text, Some(frame), Reach::Nothing).await,
             0 => {
                 build::empty_query_response(&mut self.client.out);
                 Ok(Done::Open)
@@ -406,6 +411,9 @@ impl Session {
     /// Runs a planned statement of the simple protocol.
     async fn run_planned(&mut self, plan: &Arc<Plan>, statement: &Statement<'_>) -> Result<(Done, RouteKind), Fault> {
         let snapshot = self.database.snapshot().clone();
+        if self.txn.as_ref().is_some_and(|txn| txn.failed) {
+            self.check_syntax_of(statement.text.as_bytes()).await?;
+        }
         let target = match self.target(plan, statement, &snapshot)? {
             Target::Server { shard, reach, apart } => (shard, reach, apart),
             Target::Special => return Box::pin(self.special(plan, statement, &snapshot)).await,

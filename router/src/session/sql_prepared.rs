@@ -74,6 +74,12 @@ impl Session {
         arguments: &[(usize, usize)],
         open: usize,
     ) -> Result<Done, Fault> {
+        if let Some(prepared) = self.executed_verb(name).filter(|_| arguments.is_empty()) {
+            let span = prepared.lexed.statements.first().copied();
+            let inner = span.and_then(|span| prepared.text.get(span.start as usize..span.end as usize));
+            let (Some(verb), Some(inner)) = (prepared.verb.clone(), inner) else { return Ok(Done::Open) };
+            return Box::pin(self.verb(verb, inner, None)).await;
+        }
         let snapshot = self.database.snapshot().clone();
         let execution = self.execution(text, name, arguments, &snapshot)?;
         let Executed { prepared, arguments, plan, shard, reach } = &execution;
@@ -102,6 +108,15 @@ impl Session {
             return Err(Fault::Told);
         }
         Ok(Done::Open)
+    }
+
+    /// The statement of this name, if it is about the session and an EXECUTE of it does the same.
+    pub(super) fn executed_verb(&self, name: &str) -> Option<Arc<Prepared>> {
+        use crate::sql::verb::Verb::{Declare, Execute, Prepare};
+        let prepared = self.statements.get(name.as_bytes())?;
+        let verb = prepared.verb.as_ref()?;
+        let alone = verb.is_about_transactions() || matches!(verb, Execute { .. } | Prepare { .. } | Declare { .. });
+        (!alone).then(|| prepared.clone())
     }
 
     /// What an EXECUTE executes, and where.

@@ -123,10 +123,8 @@ impl Session {
             Ok(answer) => answer,
             Err(Fault::Report(report)) if report.entry == catalogue::BACKEND_LOST && commits => {
                 // It may have been committed: nothing is left to be rolled back.
-                if let Some(mut txn) = self.txn.take() {
-                    // A rule too many does no harm, one that is missing would.
-                    txn.rules = Rules::default();
-                    self.after_end(txn.after(), true).await;
+                if let Some(txn) = self.txn.take() {
+                    self.lose_ending(txn).await;
                 }
                 return Err(Report::new(catalogue::OUTCOME_UNKNOWN).detail(report.detail).into());
             }
@@ -152,6 +150,13 @@ impl Session {
             }
         }
         Done::of(frame, answer.error.is_some())
+    }
+
+    /// A backend was lost while it committed.
+    pub(super) async fn lose_ending(&mut self, mut txn: Txn) {
+        // A rule too many does no harm, one that is missing would.
+        txn.rules = Rules::default();
+        self.after_end(txn.after(), true).await;
     }
 
     /// Ends the transaction on every participant; the first one's answer is the client's.

@@ -114,24 +114,46 @@ impl Session {
         if scope == SetScope::Local || name.starts_with("transaction_") {
             return self.set_local(text, frame).await;
         }
-        let changed = match value {
-            SetValue::Default => {
+        match value {
+            SetValue::Default if self.settings.startup.get(name).is_some() => {
                 let changed = self.settings.current.reset(name, &self.settings.startup);
-                if self.settings.startup.get(name).is_some() {
-                    return self.restore_settings(changed, "SET").await;
-                }
-                changed
+                self.restore_settings(changed, "SET").await
             }
             SetValue::FromCurrent => {
                 self.pin("SET … FROM CURRENT");
-                return self.anywhere(text, frame, Reach::Nothing).await;
+                self.anywhere(text, frame, Reach::Nothing).await
             }
-            SetValue::Values(_) => match value_text(name, value) {
+            _ => {
+                let changed = self.profile_with(name, value);
+                self.change_settings(text, frame, changed).await
+            }
+        }
+    }
+
+    /// The session's settings after a SET of one.
+    fn profile_with(&self, name: &str, value: &SetValue) -> Profile {
+        match value {
+            SetValue::Default => self.settings.current.reset(name, &self.settings.startup),
+            _ => match value_text(name, value) {
                 Some(text) => self.settings.current.with(name, text),
                 None => Profile::clone(&self.settings.current),
             },
-        };
-        self.change_settings(text, frame, changed).await
+        }
+    }
+
+    /// The session's settings after a SET or RESET that a server can be left to carry out.
+    pub(super) fn profile_after(&self, verb: &Verb) -> Option<Profile> {
+        let startup = &self.settings.startup;
+        match verb {
+            Verb::Set { name, .. } if name.starts_with("pgring.") || name.starts_with("transaction_") => None,
+            Verb::Set { value: SetValue::FromCurrent, .. } => None,
+            Verb::Set { name, value: SetValue::Default, .. } if startup.get(name).is_some() => None,
+            Verb::Set { name, value, .. } => Some(self.profile_with(name, value)),
+            Verb::Reset(Which::Name(name)) if !name.starts_with("pgring.") && startup.get(name).is_none() => {
+                Some(self.settings.current.reset(name, startup))
+            }
+            _ => None,
+        }
     }
 
     /// A transaction that is made to see one snapshot must not read several shards.
@@ -290,7 +312,7 @@ impl Session {
             }
             return self.anywhere(text, frame, Reach::Nothing).await;
         }
-        self.statements.clear();
+        self.statements.retain(|name, _| name.is_empty());
         self.told.clear();
         self.sequences = fresh_number();
         self.temp_tables.clear();

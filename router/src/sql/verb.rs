@@ -192,6 +192,19 @@ pub enum Verb {
     Checkpoint,
 }
 
+impl Verb {
+    /// It can begin or end a transaction, or a part of one.
+    pub fn is_about_transactions(&self) -> bool {
+        use Verb::{
+            Begin, Commit, CommitPrepared, PrepareTransaction, Release, Rollback, RollbackPrepared, RollbackTo,
+            Savepoint,
+        };
+        let blocks = matches!(self, Begin { .. } | Commit { .. } | Rollback { .. } | PrepareTransaction(_));
+        let parts = matches!(self, Savepoint(_) | Release(_) | RollbackTo(_));
+        blocks || parts || matches!(self, CommitPrepared(_) | RollbackPrepared(_))
+    }
+}
+
 /// Words that begin statements; [`first_word`] answers with one of them.
 const FIRST_WORDS: &[&str] = &[
     "ABORT",

@@ -180,6 +180,11 @@ impl Txn {
         self.joined.iter().any(|shard| !self.participants.iter().any(|participant| participant.shard == *shard))
     }
 
+    /// It is open on this shard, whose backend is out, and nowhere else.
+    pub fn is_open_only_on(&self, shard: ShardIndex) -> bool {
+        self.participants.is_empty() && self.joined.iter().all(|joined| *joined == shard)
+    }
+
     /// Decides whether a statement may reach these shards.
     ///
     /// # Errors

@@ -1,19 +1,15 @@
 //! Lanes: the backends that work for the batches under way. What each is to be sent is gathered, sent in one write,
 //! and the answers are passed on in the order of the questions.
 //!
-//! Outside a transaction several batches may be under way, and the reads of one batch may go to several shards. In a
+//! Several batches may be under way; outside a transaction the reads of one batch may go to several shards, in a
 //! transaction there is one lane at a time.
 
-use super::super::{
-    End, Fault, Session,
-    hold::{self, Held},
-    prepared::Prepared,
-};
+use super::super::{Fault, Session, hold::Held, prepared::Prepared};
 use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
-    execute::relay::{self, Answer, Expect, RelayError},
-    pool::conn::{Conn, ConnError},
+    execute::relay::{Answer, Expect},
+    pool::conn::Conn,
     txn::Reach,
 };
 use bytes::BytesMut;
@@ -24,10 +20,10 @@ use std::{cell::RefCell, collections::VecDeque, sync::Arc};
 /// A request is sent, and its answers are passed on, when it has grown to this: so neither side waits for the other.
 const CHUNK: usize = 32 * 1024;
 /// Room that is kept for the next request.
-const SPARE: usize = 4 * 1024;
+pub(super) const SPARE: usize = 4 * 1024;
 
 thread_local! {
-    static BUFFER: RefCell<BytesMut> = RefCell::default();
+    pub(super) static BUFFER: RefCell<BytesMut> = RefCell::default();
 }
 
 /// A backend that works for batches.
@@ -40,16 +36,16 @@ pub(super) struct Lane {
     /// The unnamed statement that this backend has.
     pub(super) unnamed: Option<Arc<Prepared>>,
     /// None: it was lost.
-    held: Option<Held>,
+    pub(super) held: Option<Held>,
     pub(super) out: BytesMut,
-    reach: Reach,
+    pub(super) reach: Reach,
     /// The last batch that it worked for.
-    batch: u64,
+    pub(super) batch: u64,
     /// Number of the session's temporary tables before it.
-    temps: usize,
-    answer: Answer,
+    pub(super) temps: usize,
+    pub(super) answer: Answer,
     /// What it still answers belongs to a batch that has failed.
-    skips: bool,
+    pub(super) skips: bool,
 }
 
 impl Lane {
@@ -65,33 +61,55 @@ impl Lane {
     pub(super) fn put(&mut self, held: Held) {
         self.held = Some(held);
     }
+
+    /// Rolls back what the server has done without a Sync. A backend that cannot is closed, which does it as well.
+    async fn roll_back(&mut self) {
+        let Some(mut held) = self.held.take() else { return };
+        let conn = held.conn();
+        let over = if std::mem::take(&mut self.skips) {
+            // It has failed there, and everything is passed over up to Sync.
+            let mut sync = BytesMut::new();
+            build::sync(&mut sync);
+            match conn.send(&sync).await {
+                Ok(()) => conn.drain_rest().await.is_ok(),
+                Err(_) => false,
+            }
+        } else {
+            conn.housekeep("ROLLBACK").await.is_ok()
+        };
+        if over {
+            self.answer.status = b'I';
+            self.answer.error.get_or_insert(*b"40000");
+            self.held = Some(held);
+        }
+    }
 }
 
 /// The lanes of a session.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     /// The lane of the batch at hand.
-    current: Option<usize>,
+    pub(super) current: Option<usize>,
     /// What is expected, in order, first from the lane `front`.
-    script: VecDeque<Expect>,
-    front: usize,
+    pub(super) script: VecDeque<Expect>,
+    pub(super) front: usize,
     /// The lane that the end of the script is about.
-    tail: usize,
+    pub(super) tail: usize,
     /// Batches whose answers are still to come, without the one at hand.
-    behind: usize,
+    pub(super) behind: usize,
     /// Number of the batch at hand.
-    batch: u64,
+    pub(super) batch: u64,
     /// Number of the last lane.
-    made: u64,
+    pub(super) made: u64,
     /// An Execute was asked in the batch at hand.
-    executed: bool,
-    writes: bool,
+    pub(super) executed: bool,
+    pub(super) writes: bool,
     /// What follows must know how the batch at hand ends.
-    stays: bool,
+    pub(super) stays: bool,
     /// Part of the batch at hand was answered already.
-    left: bool,
-    stale: bool,
+    pub(super) left: bool,
+    pub(super) stale: bool,
 }
 
 impl Lanes {
@@ -112,6 +130,19 @@ impl Lanes {
 
     pub(super) fn executed(&self) -> bool {
         self.executed
+    }
+
+    /// What was executed in the batch at hand may have written.
+    pub(super) fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// The only lane that there is.
+    pub(super) fn only(&self) -> Option<&Lane> {
+        match self.lanes.as_slice() {
+            [lane] => Some(lane),
+            _ => None,
+        }
     }
 
     /// An Execute is asked; it does this.
@@ -227,7 +258,7 @@ impl Lanes {
 
     /// Drops what is expected up to the end of the batch that the script's front belongs to. Returns which lanes still
     /// answer a Sync that the client does not see, and whether the end was there.
-    fn skip_batch(&mut self) -> (Vec<usize>, bool) {
+    pub(super) fn skip_batch(&mut self) -> (Vec<usize>, bool) {
         let mut lane = self.front;
         let mut syncs = Vec::new();
         while let Some(expect) = self.script.pop_front() {
@@ -265,25 +296,33 @@ impl Session {
         let lanes = &mut self.batch.lanes;
         if let Some(current) = lanes.current {
             if lanes.current().is_some_and(|lane| lane.shard == shard && lane.apart == apart) {
-                lanes.enter(current, reach);
+                if !apart {
+                    self.admit(&[shard], reach)?;
+                }
+                self.batch.lanes.enter(current, reach);
                 return Ok(());
             }
-            let writes = lanes.writes || reach == Reach::Write;
-            if self.txn.is_none() && lanes.executed && writes {
-                return Err(Report::new(catalogue::SECOND_SHARD)
-                    .detail("a pipeline without transaction block is one transaction, and it reaches a second shard")
-                    .hint("Send a Sync after each statement, or one statement at a time.")
-                    .into());
+            if self.txn.is_none() && lanes.executed && lanes.writes {
+                return Err(over_shards().into());
             }
-            if self.txn.is_some() || apart {
+            // What was read must have been read before something is written elsewhere.
+            let follows = self.batch.lanes.executed && reach == Reach::Write;
+            if self.txn.is_some() || apart || follows {
                 self.leave_lanes().await?;
             }
         }
         let lanes = &mut self.batch.lanes;
         let known = |lane: &Lane| lane.shard == shard && lane.apart == apart && lane.held.is_some();
         if let Some(at) = lanes.lanes.iter().position(known) {
-            lanes.enter(at, reach);
+            if !apart {
+                self.admit(&[shard], reach)?;
+            }
+            self.batch.lanes.enter(at, reach);
             return Ok(());
+        }
+        if self.txn.is_some() {
+            // In a transaction one backend works at a time.
+            self.leave_lanes().await?;
         }
         let held = if apart {
             self.hold_apart(snapshot, shard).await?
@@ -331,20 +370,25 @@ impl Session {
         }
         let lanes = &mut self.batch.lanes;
         if self.txn.is_none() && lanes.current.is_some() && lanes.executed && lanes.writes {
-            return Err(Report::new(catalogue::SECOND_SHARD)
-                .detail("a pipeline without transaction block is one transaction, and it reaches more shards")
-                .hint("Send a Sync after each statement, or one statement at a time.")
-                .into());
+            return Err(over_shards().into());
         }
         self.end_hidden().await
     }
 
-    async fn end_hidden(&mut self) -> Result<(), Fault> {
+    pub(super) async fn end_hidden(&mut self) -> Result<(), Fault> {
         let lanes = &mut self.batch.lanes;
         if lanes.current.is_some() {
             lanes.left = true;
             lanes.sync(false);
         }
+        let result = self.run_lanes(false).await;
+        self.settle_lanes().await;
+        result
+    }
+
+    /// Ends the batch at hand with a message that is its own Sync.
+    pub(super) async fn end_ridden(&mut self) -> Result<(), Fault> {
+        self.batch.lanes.current = None;
         let result = self.run_lanes(false).await;
         self.settle_lanes().await;
         result
@@ -359,7 +403,7 @@ impl Session {
             return result.map(|()| false);
         };
         // A ReadyForQuery before which notifications go is waited for.
-        let runs_on = self.txn.is_none() && !self.client.hold_ready && !self.batch.healing && lanes.may_run_on();
+        let runs_on = !self.client.hold_ready && !self.batch.healing && lanes.may_run_on();
         let once = again && self.txn.is_none() && lanes.behind == 0 && !lanes.left && lanes.lanes.len() == 1;
         lanes.sync(!apart);
         if runs_on && self.client.next_head().is_ok_and(|next| next.is_some_and(|head| runs_on_with(head.kind))) {
@@ -388,187 +432,14 @@ impl Session {
             return self.end_hidden().await;
         }
         let result = self.answer_so_far().await;
-        // Without a Sync the server rolls its implicit transaction back when the connection goes.
         let batch = self.batch.lanes.batch;
         for lane in self.batch.lanes.lanes.iter_mut().filter(|lane| lane.batch == batch) {
-            lane.held = None;
+            lane.roll_back().await;
             self.temp_tables.truncate(lane.temps);
         }
         self.settle_lanes().await;
         self.me.end_work();
         result
-    }
-
-    /// Sends what the lanes are to be sent, and passes the answers on until nothing more is expected. `once`: there is
-    /// one batch, which can be run again.
-    ///
-    /// # Errors
-    /// [`Fault::Told`] if the last batch failed on a server.
-    async fn run_lanes(&mut self, once: bool) -> Result<(), Fault> {
-        for at in 0..self.batch.lanes.lanes.len() {
-            let Some(lane) = self.batch.lanes.lanes.get_mut(at).filter(|lane| !lane.out.is_empty()) else { continue };
-            let out = std::mem::take(&mut lane.out);
-            let sent = match lane.conn() {
-                Some(conn) => conn.send(&out).await,
-                None => Ok(()),
-            };
-            lane.out = out;
-            lane.out.clear();
-            if let Err(error) = sent {
-                self.lose_lane(at, &error.into());
-            }
-        }
-        let mut failed = false;
-        loop {
-            let Session { client, batch: super::Batch { lanes, .. }, .. } = self;
-            let Some(lane) = lanes.lanes.get_mut(lanes.front) else { break };
-            let answered = match (lane.held.as_mut(), once) {
-                (None, _) if lanes.script.is_empty() => break,
-                (None, _) => Err(lost_before()),
-                (Some(held), true) => relay::relay_once(client, held.conn(), &mut lanes.script).await,
-                (Some(held), false) => relay::relay(client, held.conn(), &mut lanes.script).await,
-            };
-            match answered {
-                Ok(answer) => {
-                    failed |= answer.open_error;
-                    let skips = answer.failed;
-                    lanes.stale |= answer.stale;
-                    lane.answer.extend(answer);
-                    if skips {
-                        let (syncs, ended) = lanes.skip_batch();
-                        self.swallow(&syncs).await;
-                        if ended {
-                            self.ready_after_lanes();
-                            failed = false;
-                        }
-                        continue;
-                    }
-                }
-                Err(RelayError::Backend { source, .. }) => {
-                    self.lane_broke(source).await?;
-                    continue;
-                }
-                Err(RelayError::Client(error)) => {
-                    self.give_lanes_up().for_each(hold::hang_up);
-                    return Err(End::Client(error).into());
-                }
-                Err(RelayError::Fatal) => {
-                    drop(self.give_lanes_up());
-                    return Err(End::Server.into());
-                }
-            }
-            match lanes.script.pop_front() {
-                None => break,
-                Some(Expect::Lane(next)) => lanes.front = next,
-                Some(_) => {
-                    self.ready_after_lanes();
-                    failed = false;
-                }
-            }
-        }
-        self.batch.lanes.behind = 0;
-        if failed { Err(Fault::Told) } else { Ok(()) }
-    }
-
-    /// ReadyForQuery of a batch that several lanes worked for.
-    fn ready_after_lanes(&mut self) {
-        if self.client.hold_ready {
-            self.client.ready_held = true;
-        } else {
-            build::ready_for_query(&mut self.client.out, b'I');
-        }
-    }
-
-    /// Reads what lanes answer to a batch that has failed elsewhere.
-    async fn swallow(&mut self, syncs: &[usize]) {
-        for at in syncs {
-            let Some(lane) = self.batch.lanes.lanes.get_mut(*at) else { continue };
-            let Some(held) = &mut lane.held else { continue };
-            match held.conn().drain_rest().await {
-                Ok(status) => lane.answer.status = status,
-                Err(error) => self.lose_lane(*at, &error),
-            }
-        }
-    }
-
-    fn lose_lane(&mut self, at: usize, error: &ConnError) {
-        tracing::debug!(%error, "a backend was lost");
-        let Some(lane) = self.batch.lanes.lanes.get_mut(at) else { return };
-        lane.answer.error.get_or_insert(*b"08006");
-        if lane.held.take().is_some_and(|held| held.is_in_txn()) {
-            self.fail_txn();
-        }
-    }
-
-    /// The script's front lane is gone: its batch fails; those after it go on as far as they can.
-    async fn lane_broke(&mut self, error: ConnError) -> Result<(), Fault> {
-        let front = self.batch.lanes.front;
-        let Some(lane) = self.batch.lanes.lanes.get(front) else { return Ok(()) };
-        let report = hold::lost(&error, lane.reach == Reach::Write && self.txn.is_none());
-        self.lose_lane(front, &error);
-        let (syncs, ended) = self.batch.lanes.skip_batch();
-        self.swallow(&syncs).await;
-        if !ended {
-            return Err(report.into());
-        }
-        self.report(&report);
-        self.fail_txn();
-        let status = self.status();
-        build::ready_for_query(&mut self.client.out, status);
-        Ok(())
-    }
-
-    /// The session is over: nothing of the lanes is used again. Their backends.
-    fn give_lanes_up(&mut self) -> impl Iterator<Item = Held> + use<> {
-        self.me.end_work();
-        std::mem::take(&mut self.batch.lanes).lanes.into_iter().filter_map(|lane| lane.held)
-    }
-
-    /// Lets every lane's backend go.
-    async fn settle_lanes(&mut self) {
-        let lanes = &mut self.batch.lanes;
-        (lanes.current, lanes.front, lanes.tail, lanes.behind) = (None, 0, 0, 0);
-        lanes.script.clear();
-        let mut over = std::mem::take(&mut lanes.lanes);
-        for lane in over.drain(..) {
-            let Lane { held, mut answer, mut out, reach, temps, .. } = lane;
-            out.clear();
-            if out.capacity() <= SPARE {
-                BUFFER.set(out);
-            }
-            self.forget_unparsed(&answer);
-            if answer.error.is_some() && self.txn.is_none() {
-                self.temp_tables.truncate(temps);
-                self.restore_settings_of_batch();
-            }
-            let Some(mut held) = held else { continue };
-            if answer.stale {
-                held.conn().statements.clear();
-                if held.conn().housekeep("DEALLOCATE ALL").await.is_err() {
-                    continue;
-                }
-            }
-            if answer.status == 0 {
-                // It was not asked for anything yet.
-                answer.status = if held.is_in_txn() { b'T' } else { b'I' };
-            }
-            self.settle(held, &answer, reach).await;
-        }
-        self.batch.lanes.lanes = over;
-    }
-
-    /// Statements whose Parse failed do not exist.
-    fn forget_unparsed(&mut self, answer: &Answer) {
-        if answer.unparsed.is_empty() {
-            return;
-        }
-        let Session { batch, statements, .. } = self;
-        for name in &batch.fresh {
-            let id = statements.get(name).and_then(|prepared| prepared.id);
-            if id.is_some_and(|id| answer.unparsed.contains(&id)) {
-                statements.remove(name);
-            }
-        }
     }
 }
 
@@ -577,6 +448,9 @@ fn runs_on_with(kind: u8) -> bool {
     super::is_gathered(kind) || kind == b'S'
 }
 
-fn lost_before() -> RelayError {
-    RelayError::Backend { source: ConnError::Lost(std::io::ErrorKind::ConnectionAborted.into()), began: false }
+/// What was written since the last Sync is to be committed with something on another shard.
+pub(super) fn over_shards() -> Report {
+    Report::new(catalogue::SECOND_SHARD)
+        .detail("a pipeline without transaction block is one transaction, and it reaches a second shard")
+        .hint("Send a Sync after each statement, or one statement at a time.")
 }

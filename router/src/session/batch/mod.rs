@@ -2,9 +2,12 @@
 //! there in one write, and the answers come back in the order the client asked for them. Batches that are here
 //! already are sent on before the answers of those before them are waited for.
 
+mod answers;
+mod execution;
 mod lanes;
 mod place;
 mod portal;
+mod ride;
 mod statement;
 pub(super) mod told;
 
@@ -36,7 +39,9 @@ pub(super) struct Batch {
     lanes: Lanes,
     portals: Portals,
     /// A Parse that no server has seen yet: where it goes is known with the next message.
-    pending: Option<(Box<[u8]>, Arc<Prepared>)>,
+    pending: Option<Pending>,
+    /// Unnamed statements that servers were asked to parse, and have not answered.
+    unnamed: Unnamed,
     /// Statements named since the last Sync.
     fresh: Vec<Box<[u8]>>,
     /// Messages behind the one at hand.
@@ -48,6 +53,29 @@ pub(super) struct Batch {
     route: Option<RouteKind>,
     /// The batch runs for the second time: what backends had prepared before is not relied on.
     healing: bool,
+    /// Something was executed since the last Sync, and not committed at once.
+    pipelined: bool,
+    /// A COMMIT or ROLLBACK of the client was sent to the transaction's only backend.
+    ended: bool,
+    /// A COMMIT or ROLLBACK was sent since the last Sync.
+    committed: bool,
+}
+
+/// A Parse that no server has seen yet.
+#[derive(Debug)]
+struct Pending {
+    name: Box<[u8]>,
+    prepared: Arc<Prepared>,
+    /// The statement of this name before it.
+    before: Option<Arc<Prepared>>,
+}
+
+/// Unnamed statements in the order of their Parses: after an error those that were passed over have replaced nothing.
+#[derive(Debug, Default)]
+struct Unnamed {
+    asked: Vec<Arc<Prepared>>,
+    /// The one before all of them.
+    before: Option<Arc<Prepared>>,
 }
 
 impl Batch {
@@ -148,6 +176,7 @@ impl Session {
     fn forget_batch(&mut self) -> Option<Instant> {
         self.batch.fresh.clear();
         self.batch.settings = None;
+        (self.batch.pipelined, self.batch.ended, self.batch.committed) = (false, false, false);
         if self.txn.is_none() {
             self.batch.portals.clear();
         }
@@ -215,28 +244,50 @@ impl Session {
             && lanes.current().is_some_and(|lane| lane.apart || self.txn.is_none())
     }
 
-    /// Before a message of another protocol: what was asked without a Sync is worked off.
-    pub(super) async fn interrupt_batch(&mut self) -> Result<(), End> {
+    /// The transaction has ended within the batch: what follows begins without one.
+    async fn leave_ended(&mut self) -> Result<(), Fault> {
+        self.leave_lanes().await?;
+        self.batch.ended = false;
+        self.forget_portals();
+        Ok(())
+    }
+
+    /// Before a message of another protocol: what was asked without a Sync is worked off. `head`: the message, if it
+    /// may be answered with that. Returns whether it was.
+    pub(super) async fn interrupt_batch(&mut self, head: Option<Head>) -> Result<bool, End> {
         if self.client.held() == 0 && self.batch.pending.is_none() && self.batch.lanes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let input = self.client.take_held();
         if self.batch.skipping {
-            return Ok(());
+            return Ok(false);
         }
         self.work(input).await?;
         if self.batch.skipping {
-            return Ok(());
+            return Ok(false);
         }
         let result = match self.send_pending().await {
-            Ok(()) => self.leave_lanes().await,
+            Ok(()) => match head {
+                Some(head) => self.ride(head).await,
+                None => Ok(false),
+            },
             Err(fault) => Err(fault),
         };
-        if let Err(fault) = result {
-            self.fail(fault).await?;
-        }
+        let result = match (result, head) {
+            (Ok(false), Some(head)) if self.stands_behind_writes() => return self.refuse_ride(head).await,
+            (Ok(false), _) => self.leave_lanes().await.map(|()| false),
+            (result, _) => result,
+        };
+        let ridden = match result {
+            Ok(ridden) => ridden,
+            Err(fault) => {
+                self.fail(fault).await?;
+                false
+            }
+        };
         self.forget_batch();
-        Ok(())
+        self.batch.lanes.next_batch();
+        Ok(ridden)
     }
 
     /// Before the client is waited for: batches that were sent on are answered.
@@ -276,6 +327,9 @@ impl Session {
     }
 
     async fn gathered(&mut self, kind: u8, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        if self.batch.ended {
+            self.leave_ended().await?;
+        }
         if kind == b'B' && self.has_own_changes() && self.batch.lanes.is_empty() {
             Box::pin(self.see_own_changes_for(&body)).await?;
         }
@@ -295,8 +349,11 @@ impl Session {
         // Where there was no backend for the failing message there is none for that Parse.
         let is_asked = matches!(&fault, Fault::Report(report) if !hold::is_without_backend(report));
         let sent = if is_asked { self.send_pending().await } else { Ok(()) };
-        if let Some((name, _)) = self.batch.pending.take() {
-            self.statements.remove(&name);
+        if let Some(Pending { name, before, .. }) = self.batch.pending.take() {
+            match before {
+                Some(before) => self.statements.insert(name, before),
+                None => self.statements.remove(&name),
+            };
         }
         let fault = match sent {
             Ok(()) => fault,
@@ -308,6 +365,11 @@ impl Session {
             Err(earlier) => earlier,
         };
         self.fault(fault)
+    }
+
+    /// What a transaction goes back to that was begun within the batch.
+    pub(super) fn settings_before_batch(&mut self) -> Arc<Profile> {
+        self.batch.settings.take().unwrap_or_else(|| self.settings.current.clone())
     }
 
     /// A batch that failed outside a transaction block is rolled back, what it set with it.

@@ -37,9 +37,18 @@ impl Session {
             return self.place_verb(prepared, verb, values, snapshot);
         }
         let plan = self.prepared_plan(prepared);
+        if prepared.lexed.statements.is_empty() {
+            let default = snapshot.topology.default_shard;
+            let here = self.batch.lanes.current().filter(|lane| !lane.apart).map(|lane| lane.shard);
+            let shard = here.unwrap_or_else(|| self.txn.as_ref().map_or(default, |txn| txn.any(default)));
+            return Ok((plan, Place::Server { shard, reach: Reach::Nothing, apart: false }));
+        }
         let place = match self.target_of(&plan, values, snapshot)? {
             Target::Server { shard, reach, apart } => Place::Server { shard, reach, apart },
-            Target::Special => Place::Special,
+            Target::Special => match self.refused_in_pipeline(&plan, snapshot) {
+                Some(shard) => Place::Server { shard, reach: Reach::Nothing, apart: false },
+                None => Place::Special,
+            },
         };
         Ok((plan, place))
     }
@@ -53,12 +62,12 @@ impl Session {
     ) -> Result<(Arc<Plan>, Place), Fault> {
         let default = snapshot.topology.default_shard;
         let plan = Arc::new(Plan::local());
-        let failed = self.txn.as_ref().is_some_and(|txn| txn.failed);
-        if failed && !matches!(verb, Verb::Commit { .. } | Verb::Rollback { .. } | Verb::RollbackTo(_)) {
-            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
-        }
+        self.check_failed(prepared)?;
         let any = self.txn.as_ref().map_or(default, |txn| txn.any(default));
         let server = |shard| Place::Server { shard, reach: Reach::Nothing, apart: false };
+        if let Some(shard) = self.ridden_to(verb) {
+            return Ok((plan, server(shard)));
+        }
         let place = match verb {
             Verb::Show(Which::Name(name)) if name.starts_with("pgring.") => Place::Special,
             Verb::Show(_) => server(any),
@@ -79,6 +88,9 @@ impl Session {
             }
             // The server says that there is none.
             Verb::Execute { name, .. } if !self.statements.contains_key(name.as_bytes()) => server(any),
+            Verb::Execute { name, arguments, .. } if arguments.is_empty() && self.executed_verb(name).is_some() => {
+                Place::Special
+            }
             Verb::Execute { name, arguments, .. } => {
                 let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
                 let text = prepared.text.get(start..).unwrap_or_default();

@@ -2,10 +2,10 @@
 //! pgring's own answers. Never: where rows are.
 
 use super::{
-    super::{Fault, Session, calls::Execution, hold, prepared::Prepared},
+    super::{Fault, Session, hold, prepared::Prepared},
     lanes::Lane,
     place::Place,
-    statement::is_silent,
+    statement::{is_silent, kept},
     violation,
 };
 use crate::{
@@ -13,12 +13,9 @@ use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
     metrics::RouteKind,
-    plan::{Plan, PlanKind, SessionEffect},
+    plan::{Plan, PlanKind},
     route::bind::Parameters,
-    sql::{
-        fingerprint::Lexed,
-        verb::{Verb, Which},
-    },
+    sql::{fingerprint::Lexed, verb::Verb},
     txn::Reach,
 };
 use bytes::{Bytes, BytesMut};
@@ -39,27 +36,30 @@ use std::{
 /// CloseComplete, for what no backend has.
 const CLOSE_COMPLETE: Bytes = Bytes::from_static(&[b'3', 0, 0, 0, 4]);
 
+/// BindComplete, likewise.
+const BIND_COMPLETE: Bytes = Bytes::from_static(&[b'2', 0, 0, 0, 4]);
+
 /// A statement with its parameters.
 #[derive(Clone, Debug)]
-struct Portal {
-    prepared: Arc<Prepared>,
-    plan: Arc<Plan>,
+pub(super) struct Portal {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) plan: Arc<Plan>,
     /// Body of its Bind after the statement's name.
-    rest: Bytes,
-    place: Place,
+    pub(super) rest: Bytes,
+    pub(super) place: Place,
     /// Its rows are to be described with its execution.
-    describe: bool,
+    pub(super) describe: bool,
     /// Rows over several shards were let go after a row limit.
-    suspended: bool,
+    pub(super) suspended: bool,
     /// Number of the lane in which it was bound; None: it is a cursor, or no server has it.
-    bound: Option<u64>,
+    pub(super) bound: Option<u64>,
     /// It was executed where it was bound.
-    executed: bool,
+    pub(super) executed: bool,
 }
 
 impl Portal {
     /// The parameters of its Bind.
-    fn parameters(&self) -> Result<BindParameters<'_>, Fault> {
+    pub(super) fn parameters(&self) -> Result<BindParameters<'_>, Fault> {
         let bind = Bind { portal: &[], statement: &[], rest: &self.rest };
         bind.parameters().map_err(violation)
     }
@@ -73,19 +73,21 @@ pub(super) struct Portals {
 }
 
 impl Portals {
-    fn get(&self, name: &[u8]) -> Option<&Portal> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Portal> {
+        let name = kept(name);
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
     }
 
-    fn get_mut(&mut self, name: &[u8]) -> Option<&mut Portal> {
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Portal> {
+        let name = kept(name);
         if name.is_empty() { self.unnamed.as_mut() } else { self.named.get_mut(name) }
     }
 
-    fn insert(&mut self, name: &[u8], portal: Portal) {
+    pub(super) fn insert(&mut self, name: &[u8], portal: Portal) {
         if name.is_empty() {
             self.unnamed = Some(portal);
         } else {
-            self.named.insert(name.into(), portal);
+            self.named.insert(kept(name).into(), portal);
         }
     }
 
@@ -93,7 +95,7 @@ impl Portals {
         if name.is_empty() {
             self.unnamed = None;
         } else {
-            self.named.remove(name);
+            self.named.remove(kept(name));
         }
     }
 
@@ -107,6 +109,22 @@ impl Portals {
             self.named.clear();
         }
     }
+}
+
+/// A portal that pgring itself runs may have rows.
+pub(super) fn has_rows(portal: &Portal) -> bool {
+    use PlanKind::{Builtin, ExplainRoute, Gather, Refuse, Sharded};
+    matches!(portal.prepared.verb, Some(Verb::Show(_)))
+        || matches!(portal.plan.kind, Sharded(_) | Gather(_) | ExplainRoute { .. } | Builtin(_) | Refuse(_))
+}
+
+/// Whether a Bind has as many parameters as its statement, where that is known here; else the server says so.
+fn check_count(name: &[u8], prepared: &Prepared, given: usize) -> Result<(), Fault> {
+    let Some(wanted) = prepared.parameters.filter(|wanted| *wanted != given) else { return Ok(()) };
+    let name = String::from_utf8_lossy(name);
+    let message =
+        format!("bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}");
+    Err(Report::with(catalogue::PROTOCOL, message).into())
 }
 
 impl Session {
@@ -124,20 +142,34 @@ impl Session {
         }
     }
 
+    /// A simple query takes the place of the unnamed portal.
+    pub(in crate::session) fn forget_unnamed_portal(&mut self) {
+        self.batch.portals.unnamed = None;
+    }
+
     pub(super) async fn on_bind(&mut self, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let bind = Bind::parse(&body).map_err(violation)?;
         let prepared = self.statement_named(bind.statement)?;
         let parameters = bind.parameters().map_err(violation)?;
+        check_count(bind.statement, &prepared, parameters.len())?;
+        self.send_pending_before(bind.statement).await?;
+        if self.txn.as_ref().is_some_and(|txn| txn.failed) && !prepared.may_end() {
+            if self.batch.pending.take().is_some() {
+                self.leave_lanes().await?;
+                build::parse_complete(&mut self.client.out);
+            }
+            return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
+        }
         if !bind.portal.is_empty() && self.batch.portals.get(bind.portal).is_some() {
             let name = String::from_utf8_lossy(bind.portal);
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
         }
-        self.send_pending_before(bind.statement).await?;
         let values = prepared.values(Parameters::Bound(&parameters, prepared.types()), self.settings.utf8());
         let (plan, place) = self.place(&prepared, &values, snapshot)?;
         let rest = body.slice_ref(bind.rest);
+        let stand_in = if place == Place::Special { None } else { self.stand_in(&prepared) };
         let mut portal = Portal {
-            prepared: self.stand_in(&prepared).unwrap_or_else(|| prepared.clone()),
+            prepared: stand_in.unwrap_or_else(|| prepared.clone()),
             plan,
             rest,
             place,
@@ -165,17 +197,20 @@ impl Session {
                     }
                 }
             }
+            Place::Special if self.batch.lanes.writes() && self.txn.is_none() => {
+                // What stands before it is not ended by a Bind.
+                if self.batch.pending.is_some() {
+                    let nth = if prepared.id.is_none() { self.note_unnamed(&prepared) } else { 0 };
+                    self.batch.pending = None;
+                    self.batch.lanes.expect(Expect::Known { id: prepared.id, nth });
+                }
+                self.batch.lanes.expect(Expect::Emit(BIND_COMPLETE));
+            }
             Place::Special => {
                 self.leave_lanes().await?;
+                self.check_failed(&prepared)?;
                 if self.batch.pending.take().is_some() {
                     build::parse_complete(&mut self.client.out);
-                }
-                if prepared.verb.is_some() && !parameters.is_empty() {
-                    let (given, name) = (parameters.len(), String::from_utf8_lossy(bind.statement));
-                    let message = format!(
-                        "bind message supplies {given} parameters, but prepared statement \"{name}\" requires 0"
-                    );
-                    return Err(Report::with(catalogue::PROTOCOL, message).into());
                 }
                 build::bind_complete(&mut self.client.out);
             }
@@ -207,7 +242,7 @@ impl Session {
 
     /// Makes the lane the one where a portal is. Outside the transaction a portal goes with its lane, which may have
     /// ended within the batch: it is bound again.
-    async fn lane_of_portal(
+    pub(super) async fn lane_of_portal(
         &mut self,
         name: &[u8],
         portal: &Portal,
@@ -258,16 +293,7 @@ impl Session {
     }
 
     async fn describe_special(&mut self, name: &[u8], portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
-        let has_rows = portal.prepared.verb.as_ref().is_some_and(|verb| matches!(verb, Verb::Show(_)))
-            || matches!(
-                portal.plan.kind,
-                PlanKind::Sharded(_)
-                    | PlanKind::Gather(_)
-                    | PlanKind::ExplainRoute { .. }
-                    | PlanKind::Builtin(_)
-                    | PlanKind::Refuse(_)
-            );
-        if !has_rows || portal.prepared.verb.as_ref().is_some_and(is_silent) {
+        if !has_rows(portal) || portal.prepared.verb.as_ref().is_some_and(is_silent) {
             build::no_data(&mut self.client.out);
             return Ok(());
         }
@@ -301,7 +327,7 @@ impl Session {
     }
 
     /// A portal by its name: bound by this client, or a cursor that it declared.
-    fn portal(&self, name: &[u8]) -> Result<Portal, Fault> {
+    pub(super) fn portal(&self, name: &[u8]) -> Result<Portal, Fault> {
         if let Some(portal) = self.batch.portals.get(name) {
             return Ok(portal.clone());
         }
@@ -335,7 +361,7 @@ impl Session {
             return Err(hold::lost(&error.into(), false).into());
         }
         let mut script = VecDeque::from([
-            Expect::Parse { id: None, hidden: true },
+            Expect::Parse { id: None, hidden: true, nth: 0 },
             Expect::HiddenBind,
             Expect::Describe { shape: None },
             Expect::Ready { hidden: true },
@@ -350,135 +376,11 @@ impl Session {
         }
     }
 
-    pub(super) async fn on_execute(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
-        let execute = Execute::parse(body).map_err(violation)?;
-        let portal = self.portal(execute.portal)?;
-        self.send_pending().await?;
-        self.me.count();
-        let Place::Server { shard, reach, apart } = portal.place else {
-            return Box::pin(self.execute_special(execute.portal, &portal, execute.max_rows, snapshot)).await;
-        };
-        self.lane_of_portal(execute.portal, &portal, (shard, reach, apart), snapshot).await?;
-        if let Some(portal) = self.batch.portals.get_mut(execute.portal) {
-            portal.executed = true;
-        }
-        if (portal.plan.session.notifies || matches!(portal.prepared.verb, Some(Verb::Notify { .. })))
-            && let Some(lane) = self.batch.lanes.current_mut()
-            && let Some(pid) = lane.conn().map(|conn| conn.cancel.pid)
-        {
-            let shard = lane.shard;
-            self.sends_from(shard, pid).await;
-        }
-        if let Some(lane) = self.batch.lanes.current_mut() {
-            build::execute(&mut lane.out, execute.portal, execute.max_rows);
-            if reach == Reach::Write
-                && let Some(conn) = lane.conn()
-            {
-                conn.sequences_of = self.sequences;
-            }
-            self.batch.lanes.expect(Expect::Execute);
-            self.batch.lanes.note_execute();
-        }
-        if matches!(portal.plan.kind, PlanKind::Copy(_)) {
-            self.batch.lanes.stay();
-        }
-        let effect = &portal.plan.session;
-        if *effect != SessionEffect::default() {
-            self.batch.lanes.stay();
-        }
-        self.pin_for(effect);
-        self.note_temps(&effect.creates_temp);
-        if !effect.sets.is_empty() {
-            self.assign_bound(&portal).await?;
-        }
-        self.make_room(0).await
-    }
-
-    /// Takes on what an execution sets by `set_config`.
-    async fn assign_bound(&mut self, portal: &Portal) -> Result<(), Fault> {
-        if !portal.prepared.needs.is_empty() {
-            // Its values are the arguments of an EXECUTE.
-            self.pin("set_config");
-            return Ok(());
-        }
-        let parameters = portal.parameters()?;
-        let bound = Parameters::Bound(&parameters, portal.prepared.types());
-        let values = portal.prepared.values(bound, self.settings.utf8());
-        let changed = self.changed_by(&portal.plan.session.sets, &values);
-        let Some(mut held) = self.batch.lanes.current_mut().and_then(Lane::take) else { return Ok(()) };
-        if let Some(assigned) = self.assign(changed, &mut held).await {
-            self.batch.settings.get_or_insert(assigned.session_before());
-        }
-        if let Some(lane) = self.batch.lanes.current_mut() {
-            lane.put(held);
-        }
-        Ok(())
-    }
-
-    async fn execute_special(
-        &mut self,
-        name: &[u8],
-        portal: &Portal,
-        max_rows: i32,
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<(), Fault> {
-        self.leave_lanes().await?;
-        if let Some(Verb::Show(Which::Name(name))) = &portal.prepared.verb {
-            let (name, describe) = (name.clone(), portal.describe);
-            return self.show_own(&name, describe).map(|_| ());
-        }
-        if let Some(verb) = portal.prepared.verb.clone() {
-            let span = portal.prepared.lexed.statements.first().copied();
-            let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
-            let text = text.unwrap_or_default().to_owned();
-            if self.txn.is_none() {
-                self.batch.settings.get_or_insert_with(|| self.settings.current.clone());
-            }
-            let was_open = self.txn.is_some();
-            let done = Box::pin(self.verb(verb, &text, None)).await.map(|_| ());
-            if was_open && self.txn.is_none() {
-                self.forget_portals();
-            }
-            return done;
-        }
-        if portal.suspended {
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("a second Execute of a portal over several shards that was stopped by a row limit")
-                .hint("Fetch all rows at once, or use LIMIT and OFFSET.")
-                .into());
-        }
-        let parameters = portal.parameters()?;
-        let own_types;
-        let types = match &portal.plan.kind {
-            PlanKind::Builtin(_) => {
-                own_types = portal.prepared.own_types();
-                own_types.as_slice()
-            }
-            _ => portal.prepared.types(),
-        };
-        let bound = Parameters::Bound(&parameters, types);
-        let values = portal.prepared.values(bound, self.settings.utf8());
-        let execution = Execution {
-            prepared: &portal.prepared,
-            bind: &portal.rest,
-            result_formats: parameters.result_formats(),
-            describe: portal.describe,
-            max_rows: u64::try_from(max_rows).ok().filter(|most| *most > 0),
-        };
-        if execution.max_rows.is_some()
-            && let Some(portal) = self.batch.portals.get_mut(name)
-        {
-            portal.suspended = true;
-        }
-        self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
-        Ok(())
-    }
-
     pub(super) async fn on_close(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let close = Close::parse(body).map_err(violation)?;
         self.send_pending().await?;
         if close.kind == extended::STATEMENT {
-            let closed = self.statements.remove(close.name);
+            let closed = self.statements.remove(kept(close.name));
             closed.iter().for_each(|prepared| self.told.forget(prepared));
         } else if let Ok(portal) = self.portal(close.name)
             && let Place::Server { shard, reach, apart } = portal.place

@@ -7,7 +7,7 @@ use super::{
         prepared::{self, Prepared},
         verbs::text_field,
     },
-    violation,
+    Pending, Unnamed, violation,
 };
 use crate::{
     cluster::Snapshot,
@@ -17,7 +17,6 @@ use crate::{
     sql::verb::{Verb, Which},
     txn::Reach,
 };
-use bytes::Bytes;
 use pgring_protocol::message::{
     build,
     extended::{self, Describe, Parse},
@@ -25,18 +24,21 @@ use pgring_protocol::message::{
 };
 use std::sync::Arc;
 
-/// ParseComplete, for a statement that the backend has already.
-const PARSE_COMPLETE: Bytes = Bytes::from_static(&[b'1', 0, 0, 0, 4]);
+/// Room for unnamed statements that an idle session keeps.
+const KEPT_UNNAMED: usize = 4;
+/// Bytes of a name that PostgreSQL keeps.
+const LONGEST_NAME: usize = 63;
 
 impl Session {
     pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), Fault> {
         let parse = Parse::parse(body).map_err(violation)?;
+        let name = kept(parse.name);
         let text = &*String::from_utf8_lossy(parse.sql);
         self.send_pending().await?;
-        if !parse.name.is_empty() && self.statements.contains_key(parse.name) {
+        if !name.is_empty() && self.statements.contains_key(name) {
             return Err(prepared::duplicate(parse.name).into());
         }
-        let named = !parse.name.is_empty();
+        let named = !name.is_empty();
         let prepared = if self.is_foreign(text) {
             foreign(text, &parse)?
         } else if named && self.txn.as_ref().is_some_and(|txn| txn.schema_changed) {
@@ -45,22 +47,44 @@ impl Session {
         } else {
             prepared::seen(text, parse.types, named.then(|| self.database.snapshot().schema.version))
         };
-        if self.txn.as_ref().is_some_and(|txn| txn.failed) && !may_end(&prepared) {
+        if self.txn.as_ref().is_some_and(|txn| txn.failed)
+            && !prepared.may_end()
+            && !prepared.lexed.statements.is_empty()
+        {
+            self.check_syntax(&prepared).await?;
             return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
         }
-        self.statements.insert(parse.name.into(), prepared.clone());
-        self.batch.fresh.push(parse.name.into());
-        self.batch.pending = Some((parse.name.into(), prepared));
+        let before = self.statements.insert(name.into(), prepared.clone());
+        self.batch.fresh.push(name.into());
+        self.batch.pending = Some(Pending { name: name.into(), prepared, before });
         Ok(())
+    }
+
+    /// A transaction that has failed takes nothing but its end.
+    pub(super) fn check_failed(&self, prepared: &Prepared) -> Result<(), Fault> {
+        let failed = self.txn.as_ref().is_some_and(|txn| txn.failed);
+        let passes = !failed || prepared.may_end() || prepared.lexed.statements.is_empty();
+        if passes { Ok(()) } else { Err(Report::new(catalogue::FAILED_TRANSACTION).into()) }
+    }
+
+    /// In a transaction that has failed a server looks at the syntax first.
+    async fn check_syntax(&mut self, prepared: &Arc<Prepared>) -> Result<(), Fault> {
+        if prepared.verb.is_some() {
+            return Ok(());
+        }
+        self.leave_lanes().await?;
+        self.check_syntax_of(prepared.bytes()).await
     }
 
     /// Sends a Parse for which no Bind has shown the way: to where the batch is, else to any server.
     pub(super) async fn send_pending(&mut self) -> Result<(), Fault> {
-        let Some((_, prepared)) = &self.batch.pending else { return Ok(()) };
+        let Some(Pending { prepared, .. }) = &self.batch.pending else { return Ok(()) };
         let prepared = prepared.clone();
-        if self.fields_if_own(&prepared).is_some() {
-            // No server knows what pgring itself answers.
+        let failed = self.txn.as_ref().is_some_and(|txn| txn.failed);
+        if failed || self.fields_if_own(&prepared).is_some() {
+            // No server knows what pgring itself answers, nor needs it to end a failed transaction.
             self.leave_lanes().await?;
+            self.check_failed(&prepared)?;
             build::parse_complete(&mut self.client.out);
             self.batch.pending = None;
             return Ok(());
@@ -74,7 +98,7 @@ impl Session {
     /// Sends a Parse that still waits, unless it is of this statement.
     pub(super) async fn send_pending_before(&mut self, name: &[u8]) -> Result<(), Fault> {
         match &self.batch.pending {
-            Some((pending, _)) if **pending != *name => self.send_pending().await,
+            Some(Pending { name: pending, .. }) if **pending != *kept(name) => self.send_pending().await,
             _ => Ok(()),
         }
     }
@@ -86,8 +110,10 @@ impl Session {
         }
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
+        let working = self.batch.lanes.only().filter(|lane| !lane.apart).map(|lane| lane.shard);
         match &self.txn {
             Some(txn) if txn.failed => Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
+            Some(_) if let Some(shard) = working => self.lane(shard, Reach::Nothing, false, &snapshot).await,
             // A transaction that is open nowhere yet is not opened for a Parse or a Describe.
             Some(txn) if txn.participants.is_empty() => self.lane(default, Reach::Nothing, true, &snapshot).await,
             Some(txn) => {
@@ -110,13 +136,16 @@ impl Session {
         let Some(id) = prepared.id else {
             build::parse(&mut lane.out, "", prepared.bytes(), prepared.types());
             lane.unnamed = Some(prepared.clone());
-            lanes.expect(Expect::Parse { id: None, hidden });
+            let nth = if hidden { 0 } else { self.note_unnamed(prepared) };
+            self.batch.lanes.expect(Expect::Parse { id: None, hidden, nth });
             return Ok(());
         };
         let Some(conn) = lane.conn() else { return Ok(()) };
         if conn.statements.touch(id) && !healing {
             if !hidden {
-                lanes.expect(Expect::Emit(PARSE_COMPLETE));
+                lanes.expect(Expect::Known { id: Some(id), nth: 0 });
+                // Where it is passed over after an error, what comes next must know that there is no such statement.
+                lanes.stay();
             }
             return Ok(());
         }
@@ -132,14 +161,48 @@ impl Session {
             lanes.expect(Expect::Close { hidden: true });
         }
         lanes.expect(Expect::Close { hidden: true });
-        lanes.expect(Expect::Parse { id: Some(id), hidden });
+        lanes.expect(Expect::Parse { id: Some(id), hidden, nth: 0 });
         lanes.stay();
         Ok(())
     }
 
+    /// A Parse of the unnamed statement is asked; returns its number.
+    pub(super) fn note_unnamed(&mut self, prepared: &Arc<Prepared>) -> usize {
+        let pending = self.batch.pending.as_mut();
+        let unnamed = &mut self.batch.unnamed;
+        if unnamed.asked.is_empty() {
+            unnamed.before = pending.and_then(|pending| pending.before.take());
+        }
+        unnamed.asked.push(prepared.clone());
+        unnamed.asked.len() - 1
+    }
+
+    /// All that was asked is answered: the unnamed statement is the last that a server has taken.
+    pub(super) fn settle_unnamed(&mut self) {
+        let Unnamed { mut asked, before } = std::mem::take(&mut self.batch.unnamed);
+        let answered = self.client.unnamed.take();
+        let holds = match answered {
+            _ if asked.is_empty() => return,
+            Some((nth, true)) if nth + 1 == asked.len() => None,
+            Some((nth, true)) => Some(asked.get(nth).cloned()),
+            Some((_, false)) => Some(None),
+            None => Some(before),
+        };
+        match (holds, &mut self.batch.pending) {
+            (None, _) => {}
+            (Some(prepared), Some(pending)) if pending.name.is_empty() => pending.before = prepared,
+            (Some(Some(prepared)), _) => drop(self.statements.insert(Box::default(), prepared)),
+            (Some(None), _) => drop(self.statements.remove(&b""[..])),
+        }
+        if asked.capacity() <= KEPT_UNNAMED {
+            asked.clear();
+            self.batch.unnamed.asked = asked;
+        }
+    }
+
     /// The statement is on the lane's backend afterwards.
     pub(super) async fn ensure_parsed(&mut self, name: &[u8], prepared: &Arc<Prepared>) -> Result<(), Fault> {
-        let asked = self.batch.pending.as_ref().is_some_and(|(pending, _)| **pending == *name);
+        let asked = self.batch.pending.as_ref().is_some_and(|pending| *pending.name == *kept(name));
         if asked {
             self.add_parse(prepared, false).await?;
             self.batch.pending = None;
@@ -170,7 +233,7 @@ impl Session {
     }
 
     pub(super) fn statement_named(&self, name: &[u8]) -> Result<Arc<Prepared>, Fault> {
-        self.statements.get(name).cloned().ok_or_else(|| prepared::unknown(name).into())
+        self.statements.get(kept(name)).cloned().ok_or_else(|| prepared::unknown(name).into())
     }
 
     pub(super) async fn on_describe(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
@@ -182,7 +245,7 @@ impl Session {
         self.send_pending_before(describe.name).await?;
         let fields = self.fields_if_own(&prepared);
         let silent = prepared.verb.as_ref().is_some_and(is_silent);
-        if fields.is_some() || silent {
+        if fields.is_some() || (silent && !self.is_described_there(&prepared)) {
             self.leave_lanes().await?;
             if self.batch.pending.take().is_some() {
                 build::parse_complete(&mut self.client.out);
@@ -218,6 +281,11 @@ impl Session {
     }
 }
 
+/// A name as PostgreSQL keeps it: what is longer is cut.
+pub(super) fn kept(name: &[u8]) -> &[u8] {
+    name.get(..LONGEST_NAME).unwrap_or(name)
+}
+
 /// A verb that has no rows.
 pub(super) fn is_silent(verb: &Verb) -> bool {
     !matches!(verb, Verb::Show(_) | Verb::Fetch { .. } | Verb::Execute { .. })
@@ -234,11 +302,4 @@ fn foreign(text: &str, parse: &Parse<'_>) -> Result<Arc<Prepared>, Fault> {
             .into());
     }
     Ok(Arc::new(prepared))
-}
-
-/// It is allowed in a transaction that has failed.
-fn may_end(prepared: &Prepared) -> bool {
-    use Verb::{Commit, PrepareTransaction, Rollback, RollbackTo};
-    let ends = |verb: &Verb| matches!(verb, Commit { .. } | Rollback { .. } | RollbackTo(_) | PrepareTransaction(_));
-    prepared.lexed.statements.is_empty() || prepared.verb.as_ref().is_some_and(ends)
 }
