@@ -29,6 +29,8 @@ pub struct Input<'a> {
     pub topology: &'a Topology,
     /// Schemas in the order they are searched, without `pg_temp` and `pg_catalog`.
     pub search_path: &'a [Box<str>],
+    /// `pg_temp` is searched before them: what is made without a schema is temporary.
+    pub makes_temporary: bool,
     /// Names of the session's temporary relations.
     pub temp_tables: &'a [Box<str>],
     /// Rules of the database for new tables.

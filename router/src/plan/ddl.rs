@@ -5,7 +5,7 @@
 //! functions and foreign keys can be made everywhere. Function bodies are never read.
 
 use super::{
-    CreatedTable, Ddl, Piece, Plan, PlanKind, Reference, Refusal, Splice,
+    CreatedTable, Ddl, Elsewhere, Piece, Plan, PlanKind, Reference, Refusal, Splice,
     build::{self, Input, Rules},
     names::{self, Meaning},
     refuse::{plan as planned, refusal, refuse},
@@ -48,19 +48,23 @@ pub fn is_reference_rule(name: &TableName, rules: &Rules) -> bool {
     rules.reference_tables.iter().any(|rule| **rule == *name.name || *rule == name.to_string())
 }
 
+/// What has a name in a schema, beside relations.
+const IN_SCHEMAS: &[&str] =
+    &["aggregate", "collation", "conversion", "domain", "function", "operator", "procedure", "statistics", "type"];
+
 const HINT: &str = "Make a new table and copy the rows.";
 
-fn change(what: impl Into<String>) -> Refusal {
+pub(super) fn change(what: impl Into<String>) -> Refusal {
     refusal(catalogue::SCHEMA_CHANGE, what, HINT)
 }
 
-fn everywhere() -> Ddl {
+pub(super) fn everywhere() -> Ddl {
     Ddl {
         outside_transaction: false,
         creates: vec![],
         drops: vec![],
         renames: vec![],
-        elsewhere: vec![],
+        elsewhere: Elsewhere::Same,
         default_shard_only: false,
         changes_schema: true,
     }
@@ -186,15 +190,15 @@ impl Statement<'_> {
             _ => return Ok(utility::not_understood(self.input, "CREATE in an unknown form")),
         };
         match object {
-            "table" | "view" | "sequence" if temporary => self.create_temporary(at + 1),
+            "table" | "view" | "sequence" if temporary || self.makes_temporary(at + 1) => self.create_temporary(at + 1),
             "table" => self.create_table(at + 1),
-            "materialized" => self.create_as(at + 2),
+            "materialized" => self.create_as(at + 2, true),
             "index" => self.create_index(at + 1, unique),
             "database" | "tablespace" | "subscription" => Ok(default_shard()),
             "trigger" | "rule" | "policy" | "statistics" if self.names_temporary(at + 1) => {
                 Ok(planned(PlanKind::Local, false))
             }
-            _ if self.is_in_pg_temp(at + 1) => {
+            _ if self.is_in_pg_temp(at + 1) || (IN_SCHEMAS.contains(&object) && self.makes_temporary(at + 1)) => {
                 let mut plan = planned(PlanKind::Local, false);
                 plan.session.pin = Some("temporary object");
                 Ok(plan)
@@ -212,6 +216,11 @@ impl Statement<'_> {
         let at = self.skip_if(at);
         let schema = self.lexemes.get(at).and_then(Lexeme::identifier);
         schema.is_some_and(|schema| schema.starts_with("pg_temp")) && self.is_symbol(at + 1, ".")
+    }
+
+    /// An object without schema comes into the session's own: `SET search_path = pg_temp, …`.
+    fn makes_temporary(&self, at: usize) -> bool {
+        self.input.makes_temporary && !self.is_symbol(self.skip_if(at) + 1, ".")
     }
 
     fn create_temporary(&self, at: usize) -> Changed {
@@ -240,7 +249,7 @@ impl Statement<'_> {
         let list = self.is_symbol(after, "(").then(|| self.matching(after)).flatten();
         let behind = list.map_or(after, |close| close + 1);
         if self.is(behind, "as") || (behind..self.end()).any(|at| self.is(at, "as") && self.depth(behind, at) == 0) {
-            return self.create_as(at);
+            return self.create_as(at, false);
         }
         let name = names::created(self.input, schema.as_deref(), &name);
         let mut created = CreatedTable { name, columns: vec![], unique_keys: vec![], references: vec![] };
@@ -450,7 +459,6 @@ impl Statement<'_> {
         }
     }
 
-    /// CREATE TABLE … AS, CREATE MATERIALIZED VIEW: full on the default shard, empty elsewhere.
     /// REFRESH MATERIALIZED VIEW: its rows are on the default shard, and so must be those that it is filled from.
     fn refresh(&self, at: usize) -> Changed {
         let at = at + 2;
@@ -471,8 +479,10 @@ impl Statement<'_> {
         Ok(ddl(Ddl { default_shard_only: true, ..everywhere() }))
     }
 
-    fn create_as(&self, at: usize) -> Changed {
+    /// CREATE TABLE … AS, CREATE MATERIALIZED VIEW: full on the default shard, empty elsewhere.
+    fn create_as(&self, at: usize, materialized: bool) -> Changed {
         let at = self.skip_if(at);
+        let if_not_exists = self.is(at - 1, "exists");
         let unread = || Ok(utility::not_understood(self.input, "CREATE … AS in an unknown form"));
         let Some((schema, name, after)) = names::read(self.lexemes, at) else { return unread() };
         let name = names::created(self.input, schema.as_deref(), &name);
@@ -502,16 +512,19 @@ impl Statement<'_> {
                 return Err(refusal(catalogue::MANY_SHARDS, "CREATE TABLE … AS from a sharded table", hint));
             }
         }
-        let mut elsewhere = vec![];
-        if !empty {
+        let created = CreatedTable { name: name.clone(), columns: vec![], unique_keys: vec![], references: vec![] };
+        let mut elsewhere = Elsewhere::Same;
+        if !materialized {
+            elsewhere = Elsewhere::Empty { table: name, if_not_exists };
+        } else if !empty {
             let place = |at: usize| self.input.lexed.shape_at(at);
             let (Some(start), Some(end)) = (place(self.lexemes[last - 1].end), place(self.lexemes[self.end() - 1].end))
             else {
                 return unread();
             };
-            elsewhere.push(Splice { start, end, with: vec![Piece::Text(" WITH NO DATA".into())] });
+            let no_data = Splice { start, end, with: vec![Piece::Text(" WITH NO DATA".into())] };
+            elsewhere = Elsewhere::Spliced(vec![no_data]);
         }
-        let created = CreatedTable { name, columns: vec![], unique_keys: vec![], references: vec![] };
         Ok(ddl(Ddl { creates: vec![created], elsewhere, ..everywhere() }))
     }
 

@@ -8,6 +8,7 @@ pub mod cache;
 mod copy;
 pub mod ddl;
 mod gather;
+mod into;
 mod join;
 mod names;
 mod order;
@@ -280,13 +281,29 @@ pub struct Ddl {
     pub drops: Vec<TableName>,
     /// Tables it renames or moves to another schema: from → to.
     pub renames: Vec<(TableName, TableName)>,
-    /// Changes to the text for all shards but the default one (`WITH NO DATA` for CREATE TABLE AS).
-    pub elsewhere: Vec<Splice>,
+    /// What the other shards run.
+    pub elsewhere: Elsewhere,
     /// Its notices and tag come from the default shard; it runs on the default shard alone (temporary objects,
     /// databases, roles run as they would: see `plan/ddl.rs`).
     pub default_shard_only: bool,
     /// What plans are made from may be otherwise afterwards: it is not for rights, roles, comments, statistics.
     pub changes_schema: bool,
+}
+
+/// What all shards but the default one run of a change of schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// The same text.
+    Same,
+    /// The text with these changes (`WITH NO DATA` for a materialized view).
+    Spliced(Vec<Splice>),
+    /// They make an empty table with the columns that this one has on the default shard (CREATE TABLE AS).
+    Empty {
+        /// The table.
+        table: TableName,
+        /// One that is there stays as it is.
+        if_not_exists: bool,
+    },
 }
 
 /// A table that a CREATE TABLE makes.

@@ -6,7 +6,7 @@ use super::{
     aggregate::{self, Scattered},
     bodies,
     build::Input,
-    gather,
+    gather, into,
     join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
@@ -182,9 +182,10 @@ fn rows(analysis: &Analysis<'_>) -> Option<Refusal> {
 }
 
 fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> PlanKind {
-    if analysis.into && into_temporary(tokens).is_none() {
-        let what = "SELECT INTO";
-        return PlanKind::Refuse(refusal(catalogue::UNSUPPORTED, what, "Use CREATE TABLE … AS."));
+    if analysis.into
+        && let Some(plan) = into::plan(input, tokens)
+    {
+        return plan;
     }
     let known = |builtin| {
         matches!(builtin, Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable | Builtin::Volatile)
@@ -204,15 +205,6 @@ fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> Pla
     } else {
         PlanKind::Local
     }
-}
-
-/// The temporary table that `SELECT … INTO TEMP name` makes.
-fn into_temporary(tokens: &Tokens) -> Option<Box<str>> {
-    let at = tokens.lexemes.iter().position(|lexeme| lexeme.is("into"))?;
-    let temporary = |lexeme: &crate::sql::parse::Lexeme| lexeme.is("temp") || lexeme.is("temporary");
-    tokens.lexemes.get(at + 1).filter(|lexeme| temporary(lexeme))?;
-    let table = tokens.lexemes[at + 2..].iter().find(|lexeme| !lexeme.is("table"))?;
-    table.identifier().map(Into::into)
 }
 
 fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: usize) -> SessionEffect {
@@ -241,7 +233,7 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
         }
     }
     if analysis.into
-        && let Some(table) = into_temporary(tokens)
+        && let Some(table) = into::temporary(input, tokens)
     {
         effect.pin = Some("temporary table");
         effect.creates_temp.push(table);

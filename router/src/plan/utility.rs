@@ -287,7 +287,9 @@ pub(super) fn not_understood(input: &Input<'_>, why: &str) -> Plan {
         let hint = "Write the statement in a simpler form, or reach the tables one by one.";
         return plan(PlanKind::Judge(refusal(catalogue::NOT_UNDERSTOOD, why, hint)), false);
     }
-    plan(PlanKind::Local, false)
+    let mut passed = plan(PlanKind::Local, false);
+    traces::note(input, words(input.text), &mut passed.session);
+    passed
 }
 
 fn surely_reads(words: &[String]) -> bool {

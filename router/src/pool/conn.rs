@@ -345,9 +345,17 @@ impl Conn {
     pub async fn housekeep_with(&mut self, sql: &str, notices: bool, out: &mut BytesMut) -> Result<Drained, ConnError> {
         let mut request = BytesMut::new();
         build::query(&mut request, sql.as_bytes());
-        self.send(&request).await?;
+        self.ask(&request, notices.then_some(out)).await
+    }
+
+    /// Sends messages that end with a Query or Sync, and reads up to ReadyForQuery; their notices go into `out`.
+    ///
+    /// # Errors
+    /// As [`Conn::drain`].
+    pub async fn ask(&mut self, request: &[u8], out: Option<&mut BytesMut>) -> Result<Drained, ConnError> {
+        self.send(request).await?;
         let drained = self.drain().await;
-        if notices {
+        if let Some(out) = out {
             self.notices.drain(..).for_each(|notice| build::notice(out, &notice));
         }
         drained

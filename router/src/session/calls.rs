@@ -4,6 +4,7 @@
 use super::{
     End, Fault, Session,
     hold::{self, Held},
+    made::Change,
     own,
     prepared::Prepared,
     simple::{Done, Statement, Target},
@@ -162,7 +163,7 @@ impl Session {
             PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
-            PlanKind::Ddl(ddl) => self.ddl(ddl, values, snapshot).await.map(|()| RouteKind::Broadcast),
+            PlanKind::Ddl(ddl) => self.ddl(ddl, values, execution, snapshot).await.map(|()| RouteKind::Broadcast),
             PlanKind::ExplainRoute { analyze, statement_at } => {
                 self.explain(*analyze, *statement_at, values, execution, snapshot).await.map(|()| RouteKind::Builtin)
             }
@@ -450,7 +451,13 @@ impl Session {
     }
 
     /// A change of schema: on every shard, in one transaction each, committed when all took it.
-    async fn ddl(&mut self, ddl: &Ddl, values: &Values<'_>, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+    async fn ddl(
+        &mut self,
+        ddl: &Ddl,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
         let topology = &snapshot.topology;
         let default = topology.default_shard;
         let mut shards: Vec<ShardIndex> = vec![default];
@@ -462,7 +469,7 @@ impl Session {
             self.leave_databases(&text).await;
         }
         self.leave_roles(&text);
-        let elsewhere = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, &ddl.elsewhere)).into_owned();
+        let change = Change::new(&text, ddl, values, execution);
         let own = self.txn.is_none();
         if ddl.outside_transaction {
             if !own {
@@ -476,7 +483,7 @@ impl Session {
             self.admit(&shards, Reach::Schema)?;
         }
         let planned = self.planned_tables(ddl, snapshot);
-        let result = self.ddl_on(&shards, &text, &elsewhere, snapshot).await;
+        let result = self.ddl_on(&shards, change, snapshot).await;
         let tag = match result {
             Ok(tag) => tag,
             Err(fault) => {
@@ -515,8 +522,7 @@ impl Session {
     async fn ddl_on(
         &mut self,
         shards: &[ShardIndex],
-        text: &str,
-        elsewhere: &str,
+        mut change: Change<'_>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<String, Fault> {
         let mut tag = None;
@@ -533,10 +539,13 @@ impl Session {
                 return Err(self.lost_while_held(&error));
             }
             if nth == 0 && shards.len() > 1 {
-                proof = self.with_one_proof(held.conn(), text).await;
+                proof = self.with_one_proof(held.conn(), change.text).await;
             }
-            let sql = proof.as_deref().unwrap_or(if nth == 0 { text } else { elsewhere });
-            let result = held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await;
+            let result = match (nth, proof.as_deref()) {
+                (0, None) => change.first(held.conn(), &mut self.client.out, shards.len() > 1).await,
+                (nth, Some(sql)) => held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await,
+                (_, None) => held.conn().housekeep_with(change.elsewhere(), false, &mut self.client.out).await,
+            };
             let status = if self.txn.is_some() { b'T' } else { b'I' };
             match result {
                 Ok(drained) => {

@@ -8,6 +8,7 @@ mod batch;
 mod calls;
 mod gather;
 mod hold;
+mod made;
 mod neighbours;
 mod notify;
 mod own;

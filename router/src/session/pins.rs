@@ -19,7 +19,8 @@ pub(super) const SEQUENCE_KEPT: Duration = Duration::from_secs(1);
 /// Whether nothing of a session is left on its backend but settings.
 const PROOF: &str = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = \
     pg_catalog.pg_backend_pid()) AND NOT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) AND NOT EXISTS \
-    (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())";
+    (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+    AND refobjid = pg_catalog.pg_my_temp_schema())";
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 

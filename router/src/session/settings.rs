@@ -82,6 +82,8 @@ pub(super) struct Path {
     plans: u64,
     /// Schemas in order.
     pub(super) schemas: Arc<[Box<str>]>,
+    /// The session's own schema is before them.
+    pub(super) makes_temporary: bool,
     /// Differs between different lists of schemas.
     pub(super) id: u64,
 }
@@ -258,7 +260,9 @@ impl Session {
         let role = self.settings.current.get("role").map(|role| role.trim_matches('\'').to_owned());
         let user = role.unwrap_or_else(|| self.user.server_user.to_string());
         let mut schemas: Vec<Box<str>> = Vec::new();
+        let mut makes_temporary = false;
         for name in path_names(text) {
+            makes_temporary |= name == "pg_temp" && schemas.is_empty();
             let name = if name == "$user" { user.clone() } else { name };
             let exists = snapshot.schema.schemas.iter().any(|schema| **schema == *name) || name == "public";
             if exists && name != "pg_temp" && name != "pg_catalog" && !schemas.iter().any(|known| **known == *name) {
@@ -266,11 +270,12 @@ impl Session {
             }
         }
         let mut hasher = DefaultHasher::new();
-        schemas.hash(&mut hasher);
+        (&schemas, makes_temporary).hash(&mut hasher);
         self.settings.path = Path {
             profile: Some(self.settings.current.clone()),
             plans: snapshot.plans,
             schemas: schemas.into(),
+            makes_temporary,
             id: hasher.finish(),
         };
         self.settings.path.id

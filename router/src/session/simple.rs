@@ -334,6 +334,7 @@ impl Session {
             schema: &snapshot.schema,
             topology: &snapshot.topology,
             search_path: &path.schemas,
+            makes_temporary: path.makes_temporary,
             temp_tables: &self.temp_tables,
             rules: self.rules(),
         };

@@ -139,6 +139,7 @@ fn plan_of(text: &str) -> Plan {
         schema: &schema,
         topology: &topology,
         search_path: &["public".into()],
+        makes_temporary: false,
         temp_tables: &["scratch".into()],
         rules: &rules,
     })

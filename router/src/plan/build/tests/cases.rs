@@ -537,7 +537,16 @@ fn traps_23_and_25_everything_else() {
         ("call pgring.admin('show shards')", "builtin"),
         ("select pgring.version() || 'x'", "refuse 1012"),
         ("select id into temp x from logs", "local pin temporary table"),
-        ("select id into x from logs", "refuse 1012"),
+        ("select id into x from logs", "ddl +public.x"),
+        ("with w as (insert into logs values (1) returning id) select id into unlogged table s.x from w", "ddl +s.x"),
+        (
+            "with w as (insert into logs values (1) returning id) select id into pg_temp.x from w",
+            "local pin temporary table",
+        ),
+        ("select id into local temporary x from logs", "local pin temporary table"),
+        ("select id into countries from logs", "refuse 1009"),
+        ("select id into planned from logs", "refuse 1009"),
+        ("select id into x from orders where customer_id = 5", "refuse 1007"),
     ]);
 }
 
