@@ -33,6 +33,9 @@ pub(crate) enum BenchError {
     /// The configuration that pgring wrote lacks something.
     #[error("the configuration of the demo has no {0}")]
     NoKey(&'static str),
+    /// A statement, or a connection.
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
     /// pgbench failed, or transactions of it did.
     #[error("pgbench failed on {side}: {said}")]
     Pgbench {

@@ -5,6 +5,7 @@
 mod cell;
 mod cpu;
 mod error;
+mod fan_out;
 mod pgbench;
 mod report;
 mod side;
@@ -45,6 +46,9 @@ struct Options {
     /// Rows in the table that is read.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     rows: u32,
+    /// Statements over four shards instead: each beside the same statement on every shard at once, directly.
+    #[arg(long)]
+    fan_out: bool,
     /// Where the results go as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -62,6 +66,9 @@ fn main() -> ExitCode {
 
 /// The whole run: start every side, measure in turns, print.
 fn run(options: &Options) -> Result<(), BenchError> {
+    if options.fan_out {
+        return fan_out::run(options);
+    }
     let binaries = Binaries::find()?;
     let sides = Sides::start(options, &binaries)?;
     let cells = Cell::all(&options.modes, &options.clients);

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-mod demo;
+pub(crate) mod demo;
 mod plain;
 mod pgbouncer;
 mod process;
@@ -90,7 +90,8 @@ impl Sides {
             sides.push(Side { kind, middle: Some(demo.pid()), connection: demo.router.clone(), prepared: None });
             demos.push(demo);
         }
-        let one = demos.first().filter(|_| wants(Kind::PgringOne)).map(|demo| demo.shard.clone());
+        let first = |demo: &demo::Demo| demo.shards.first().cloned();
+        let one = demos.first().filter(|_| wants(Kind::PgringOne)).and_then(first);
         let needs_plain = one.is_none() && (wants(Kind::Direct) || wants(Kind::PgBouncer));
         let plain = needs_plain.then(|| plain::Plain::start(binaries, options.rows)).transpose()?;
         let server = one.or_else(|| plain.as_ref().map(|plain| plain.connection.clone())).unwrap_or_default();
@@ -142,10 +143,11 @@ impl Sides {
 }
 
 /// A folder for the run, which PgBouncer's account can read too; gone when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, BenchError> {
+    /// Makes it.
+    pub(crate) fn make() -> Result<Self, BenchError> {
         let path = std::env::temp_dir().join(format!("pgring-bench-{}", std::process::id()));
         fs::create_dir(&path).map_err(BenchError::io("cannot make", &path))?;
         Ok(Self(path))

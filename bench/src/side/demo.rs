@@ -6,17 +6,17 @@ use std::{fs, path::Path, process::Command};
 use toml::{Table, Value};
 
 /// A running demo. The router runs in its process.
-pub(super) struct Demo {
+pub(crate) struct Demo {
     process: Process,
     /// How to connect to the router.
-    pub(super) router: String,
-    /// How to connect to the first shard.
-    pub(super) shard: String,
+    pub(crate) router: String,
+    /// How to connect to each shard.
+    pub(crate) shards: Vec<String>,
 }
 
 impl Demo {
     /// Starts a demo and waits until its router listens.
-    pub(super) fn start(pgring: &Path, shards: u32, rows: u32, folder: &Path) -> Result<Self, BenchError> {
+    pub(crate) fn start(pgring: &Path, shards: u32, rows: u32, folder: &Path) -> Result<Self, BenchError> {
         if !pgring.exists() {
             return Err(BenchError::NotBuilt(pgring.to_owned()));
         }
@@ -27,18 +27,19 @@ impl Demo {
         command.args(["--shards", &shards.to_string(), "--rows", &rows.to_string()]);
         command.arg("--config-out").arg(&config);
         let mut process = Process::start(&command, Command::new("/bin/sh"), &name, folder)?;
-        let (port, shard) = process.wait_for(|| {
+        let (port, shards) = process.wait_for(|| {
             let table: Table = fs::read_to_string(&config).ok()?.parse().ok()?;
-            let addresses = (port(&table), shard(&table));
+            let addresses = (port(&table), shard_connections(&table));
             listens(addresses.0?).then_some(addresses)
         })?;
         let port = port.ok_or(BenchError::NoKey("general.listen"))?;
         let router = format!("host=127.0.0.1 port={port} dbname=app user=postgres password=postgres");
-        Ok(Self { process, router, shard: shard.ok_or(BenchError::NoKey("databases.shards.connection"))? })
+        let shards = shards.filter(|shards| !shards.is_empty());
+        Ok(Self { process, router, shards: shards.ok_or(BenchError::NoKey("databases.shards.connection"))? })
     }
 
     /// The process in which the router runs.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 }
@@ -52,10 +53,10 @@ fn port(config: &Table) -> Option<u16> {
     listen.rsplit_once(':')?.1.parse().ok()
 }
 
-/// The connection string of the first shard of the first database.
-fn shard(config: &Table) -> Option<String> {
-    let shard = config.get("databases")?.get(0)?.get("shards")?.get(0)?;
-    Some(shard.get("connection")?.as_str()?.to_owned())
+/// The connection strings of the shards of the first database.
+fn shard_connections(config: &Table) -> Option<Vec<String>> {
+    let shards = config.get("databases")?.get(0)?.get("shards")?.as_array()?;
+    shards.iter().map(|shard| Some(shard.get("connection")?.as_str()?.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -77,8 +78,8 @@ connection = "host=127.0.0.1 port=16500 dbname=app user=postgres password=postgr
         .unwrap();
         assert_eq!(port(&config), Some(16432));
         let expected = "host=127.0.0.1 port=16500 dbname=app user=postgres password=postgres";
-        assert_eq!(shard(&config).as_deref(), Some(expected));
+        assert_eq!(shard_connections(&config), Some(vec![expected.to_owned()]));
         assert_eq!(port(&Table::new()), None);
-        assert_eq!(shard(&Table::new()), None);
+        assert_eq!(shard_connections(&Table::new()), None);
     }
 }
