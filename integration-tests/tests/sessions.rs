@@ -251,11 +251,10 @@ async fn a_prepare_with_flush_does_not_keep_a_backend() {
 }
 
 #[tokio::test]
-async fn one_snapshot_is_not_taken_shard_by_shard() {
+async fn a_serializable_transaction_sees_one_shard() {
     table("seen").await;
     let mut raw = raw().await;
-    for level in ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET LOCAL transaction_isolation = 'serializable'"]
-    {
+    for level in ["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET LOCAL transaction_isolation = 'serializable'"] {
         raw.query("BEGIN").await;
         raw.query(level).await;
         assert_eq!(brief(&raw.query("SELECT count(*) FROM seen").await), ["E 0A000", "Z E"], "{level}");
@@ -266,6 +265,68 @@ async fn one_snapshot_is_not_taken_shard_by_shard() {
         let answer = brief(&raw.query(&format!("DELETE FROM seen WHERE id = {key}")).await);
         assert_eq!(answer, ["E 25006", "Z I"]);
     }
+}
+
+/// Ways to begin a transaction that keeps its snapshot, each with a first statement that takes it.
+const SNAPSHOTS: &[(&str, &str)] = &[
+    ("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1"),
+    ("BEGIN; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "SELECT count(*) FROM pg_class"),
+    ("BEGIN; SET LOCAL transaction_isolation = 'repeatable read'", "SELECT * FROM snapped WHERE id = 1"),
+    ("START TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM snapped"),
+    ("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(DISTINCT id) FROM snapped"),
+];
+
+#[tokio::test]
+async fn a_transaction_keeps_the_snapshots_of_all_shards_from_its_first_statement() {
+    table("snapped").await;
+    let (mut reader, mut writer) = (raw().await, raw().await);
+    for (round, (begin, first)) in SNAPSHOTS.iter().enumerate() {
+        let before = value(&mut reader, "SELECT count(*) FROM snapped").await;
+        for statement in begin.split("; ").chain([*first]) {
+            let answer = brief(&reader.query(statement).await);
+            assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{statement}: {answer:?}");
+        }
+        for key in 0..40 {
+            let id = 1_000 + round * 100 + key;
+            writer.query(&format!("INSERT INTO snapped (id) VALUES ({id})")).await;
+        }
+        for question in [
+            "SELECT count(*) FROM snapped",
+            "SELECT count(DISTINCT id) FROM snapped",
+            "SELECT count(*) FROM (SELECT id FROM snapped ORDER BY id LIMIT 100000) few",
+        ] {
+            assert_eq!(value(&mut reader, question).await, before, "{begin}; {first}; {question}");
+        }
+        reader.query("COMMIT").await;
+        assert_ne!(value(&mut reader, "SELECT count(*) FROM snapped").await, before);
+    }
+    reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+    reader.query("SELECT 1").await;
+    writer.query("DELETE FROM snapped WHERE id = 1000").await;
+    let lost = brief(&reader.query("DELETE FROM snapped WHERE id = 1000").await);
+    assert_eq!(lost, ["E 40001", "Z E"]);
+    reader.query("ROLLBACK").await;
+}
+
+#[tokio::test]
+async fn a_pipelined_transaction_takes_its_snapshots_first() {
+    table("piped").await;
+    let (mut reader, mut writer) = (raw().await, raw().await);
+    let mut out = BytesMut::new();
+    for text in ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1", "SELECT * FROM piped WHERE id = 3"] {
+        frontend::parse("", text, [], &mut out).unwrap();
+        bind_text("", "", &[], false, &mut out);
+        frontend::execute("", 0, &mut out).unwrap();
+    }
+    frontend::sync(&mut out);
+    reader.send(&out).await;
+    assert_eq!(brief(&reader.read_until_ready().await).last().map(String::as_str), Some("Z T"));
+    let before = value(&mut reader, "SELECT count(*) FROM piped").await;
+    for key in 500..540 {
+        writer.query(&format!("INSERT INTO piped (id) VALUES ({key})")).await;
+    }
+    assert_eq!(value(&mut reader, "SELECT count(*) FROM piped").await, before);
+    reader.query("COMMIT").await;
 }
 
 #[tokio::test]

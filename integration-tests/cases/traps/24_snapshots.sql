@@ -3,6 +3,13 @@
 -- case: several shards under one snapshot
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT s FROM acc WHERE k = 1;
+SELECT count(*) FROM acc;
+SELECT count(DISTINCT s) FROM acc;
+ROLLBACK;
+
+-- case: one shard only under SERIALIZABLE
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT s FROM acc WHERE k = 1;
 -- expect: refused
 SELECT count(*) FROM acc;
 -- expect: same

@@ -51,6 +51,7 @@ catalogue! {
     NO_OWNER = 2008 "57P03" "no shard owns this key";
     SHUTTING_DOWN = 2009 "57P01" "terminating connection due to administrator command";
     STALE_TOPOLOGY = 2010 "40001" "the topology moved; retry the transaction";
+    LATE_SNAPSHOT = 2011 "40001" "the transaction has no snapshot of this shard; retry the transaction";
     QUERY_TIMEOUT = 2011 "57014" "canceling statement due to statement timeout";
     SESSION_KILLED = 2012 "57P01" "terminating connection due to administrator command";
     CATALOG_UNAVAILABLE = 2013 "57P03" "the catalog is not available";

@@ -31,7 +31,7 @@ use crate::{
         self, Route,
         bind::{Parameters, Values},
     },
-    txn::{Reach, Txn},
+    txn::{Reach, Txn, View},
 };
 use bytes::BytesMut;
 use pgring_config::{
@@ -84,18 +84,18 @@ impl Session {
         }
         let default = snapshot.topology.default_shard;
         let any = || self.txn.as_ref().map_or(default, |txn| txn.any(default));
+        let one_snapshot = self.txn.as_ref().is_some_and(|txn| txn.view != View::EachStatement);
         let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
         let server = |shard, reach| Ok(Target::Server { shard, reach, apart: false });
         match &plan.kind {
-            PlanKind::Anywhere => server(any(), Reach::Nothing),
+            // As in PostgreSQL, a transaction's snapshot is that of its first statement, whatever it reads.
+            PlanKind::Anywhere => server(any(), if one_snapshot { Reach::Read } else { Reach::Nothing }),
             PlanKind::Catalog if plan.reads_only => {
                 let apart = self.txn.as_ref().is_some_and(|txn| !txn.includes(default));
-                Ok(Target::Server { shard: default, reach: Reach::Nothing, apart })
+                let reach = if one_snapshot && !apart { Reach::Read } else { Reach::Nothing };
+                Ok(Target::Server { shard: default, reach, apart })
             }
-            PlanKind::Reference => {
-                let one_snapshot = self.txn.as_ref().is_some_and(|txn| txn.one_snapshot);
-                server(any(), if one_snapshot { Reach::Read } else { Reach::Nothing })
-            }
+            PlanKind::Reference => server(any(), if one_snapshot { Reach::Read } else { Reach::Nothing }),
             PlanKind::Catalog | PlanKind::Local => server(default, reach),
             PlanKind::Sharded(sharded) => match route::resolve(sharded, values, &snapshot.topology)? {
                 Route::One(shard) => server(shard, reach),
@@ -263,7 +263,7 @@ impl Session {
         };
         self.check_fanout(shards.len())?;
         let reach = if plan.reads_only { Reach::Read } else { Reach::Write };
-        self.admit(&shards, reach)?;
+        self.admit(&shards, reach, snapshot).await?;
         let max_rows = execution.and_then(|execution| execution.max_rows);
         let mut bounds = Bounds {
             limit: self.bound(merge.limit.as_ref(), values, "LIMIT", "2201W")?,
@@ -477,10 +477,10 @@ impl Session {
                 shards.truncate(1);
             }
         } else if own {
-            self.txn = Some(Txn::new("BEGIN".into(), false, self.settings.current.clone()));
+            self.txn = Some(Txn::new("BEGIN".into(), View::EachStatement, self.settings.current.clone()));
         }
         if self.txn.is_some() {
-            self.admit(&shards, Reach::Schema)?;
+            self.admit(&shards, Reach::Schema, snapshot).await?;
         }
         let planned = self.planned_tables(ddl, snapshot);
         let result = self.ddl_on(&shards, change, snapshot).await;

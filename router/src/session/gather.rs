@@ -117,7 +117,7 @@ impl Session {
         shards.sort_unstable();
         shards.dedup();
         self.check_fanout(shards.len())?;
-        self.admit(&shards, Reach::Read)?;
+        self.admit(&shards, Reach::Read, snapshot).await?;
         let mut splices: Vec<Splice> = inputs.iter().flat_map(|(_, input, _)| input.splices.iter().cloned()).collect();
         if !times.is_empty() {
             let time = self.transaction_time(snapshot).await?;
@@ -189,7 +189,7 @@ impl Session {
         let micros = if let Some(txn) = &self.txn {
             let default = snapshot.topology.default_shard;
             let shard = txn.participants.first().map_or_else(|| txn.any(default), |participant| participant.shard);
-            self.admit(&[shard], Reach::Read)?;
+            self.admit(&[shard], Reach::Read, snapshot).await?;
             let mut held = self.hold(snapshot, shard).await?;
             let sql = "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
             let asked = match held.open().await {

@@ -20,7 +20,7 @@ use crate::{
         fingerprint::{Lexed, lex},
         verb::{self, Verb},
     },
-    txn::{Reach, Txn},
+    txn::{Reach, Txn, View},
 };
 use bytes::BytesMut;
 use pgring_config::ids::ShardIndex;
@@ -162,7 +162,7 @@ impl Session {
         self.must_not_have_failed()?;
         let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
-        self.admit(&[shard], Reach::Write)?;
+        self.admit(&[shard], Reach::Write, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| Done::Ready)
     }
@@ -240,7 +240,7 @@ impl Session {
                 }
                 Some(verb::Verb::Begin { .. }) => {}
                 _ if self.txn.is_none() => {
-                    self.txn = Some(Txn::new("BEGIN".into(), false, self.settings.current.clone()));
+                    self.txn = Some(Txn::new("BEGIN".into(), View::EachStatement, self.settings.current.clone()));
                     implicit = true;
                 }
                 _ => {}
@@ -302,10 +302,11 @@ impl Session {
         }
         self.must_not_have_failed()?;
         let (shard, reach) = match &self.txn {
-            Some(txn) if nothing => (txn.any(default), Reach::Nothing),
+            Some(txn) if nothing && txn.view == View::EachStatement => (txn.any(default), Reach::Nothing),
+            Some(txn) if nothing => (txn.any(default), Reach::Read),
             _ => (default, Reach::Write),
         };
-        self.admit(&[shard], reach)?;
+        self.admit(&[shard], reach, &snapshot).await?;
         let mut held = self.hold(&snapshot, shard).await?;
         if notifies {
             self.sends_from(shard, held.conn().cancel.pid).await;
@@ -429,7 +430,7 @@ impl Session {
             let answer = self.relay_simple(held, &statement.message(), reach, false).await?;
             return if answer.error.is_some() { Err(Fault::Told) } else { Ok((Done::Open, route)) };
         }
-        if let Err(refused) = self.admit(&[shard], reach) {
+        if let Err(refused) = self.admit(&[shard], reach, &snapshot).await {
             return Err(self.refuse(refused, statement.text.as_bytes(), None, &snapshot).await);
         }
         self.seeks_sequences = plan.session.asks_sequence;
@@ -510,7 +511,7 @@ impl Session {
         self.must_not_have_failed()?;
         let snapshot = self.database.snapshot().clone();
         let shard = snapshot.topology.default_shard;
-        self.admit(&[shard], Reach::Write)?;
+        self.admit(&[shard], Reach::Write, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         self.relay_simple(held, frame, Reach::Write, true).await.map(|_| ())
     }

@@ -84,7 +84,7 @@ impl Session {
         let execution = self.execution(text, name, arguments, &snapshot)?;
         let Executed { prepared, arguments, plan, shard, reach } = &execution;
         let (shard, reach) = (*shard, *reach);
-        self.admit(&[shard], reach)?;
+        self.admit(&[shard], reach, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
         let mut held = self.prepare_or_let_go(held, prepared).await?;

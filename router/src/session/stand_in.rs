@@ -81,7 +81,7 @@ impl Session {
         let Some(Verb::Execute { name, arguments, open }) = recognise(inner) else { return Err(unread().into()) };
         let snapshot = self.database.snapshot().clone();
         let executed = self.execution(inner, &name, &arguments, &snapshot)?;
-        self.admit(&[executed.shard], executed.reach)?;
+        self.admit(&[executed.shard], executed.reach, &snapshot).await?;
         let held = self.hold(&snapshot, executed.shard).await?;
         let held = self.prepare_or_let_go(held, &executed.prepared).await?;
         let id = executed.prepared.id.map(|id| id.name()).unwrap_or_default();

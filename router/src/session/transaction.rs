@@ -7,23 +7,80 @@ use super::{
     simple::Done,
 };
 use crate::{
+    cluster::Snapshot,
     error::{Report, catalogue},
     execute::relay::{Answer, Ending},
     keeper,
     pool::conn::ConnError,
     sql::verb::{Isolation, Verb, first_word},
-    txn::{After, Participant, Reach, Rules, Txn},
+    txn::{After, Participant, Reach, Rules, Txn, View},
 };
+use bytes::BytesMut;
 use pgring_config::{error::CatalogError, ids::ShardIndex};
 use pgring_protocol::message::build;
+use std::sync::Arc;
 
 impl Session {
     /// Decides whether the transaction, if there is one, may reach these shards.
-    pub(super) fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Fault> {
+    pub(super) async fn admit(
+        &mut self,
+        shards: &[ShardIndex],
+        reach: Reach,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        self.see(shards, reach, snapshot).await?;
+        self.allow(shards, reach)
+    }
+
+    /// The same, once it has its snapshots.
+    pub(super) fn allow(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Fault> {
         match &mut self.txn {
             Some(txn) if !txn.failed => Ok(txn.admit(shards, reach)?),
             _ => Ok(()),
         }
+    }
+
+    /// Takes the snapshots of a transaction that has one for all its statements, before its first one sees rows.
+    pub(super) async fn see(
+        &mut self,
+        shards: &[ShardIndex],
+        reach: Reach,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        let needed = |txn: &Txn| !txn.failed && txn.needs_snapshots(reach);
+        if self.txn.as_ref().is_some_and(needed) && !snapshot.topology.groups.is_empty() {
+            // Boxed, as all that is rare.
+            Box::pin(self.take_snapshots(shards, snapshot)).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the transaction on every shard and takes its snapshot there, on all at once. A shard that cannot be reached
+    /// is left out, unless it is needed now.
+    async fn take_snapshots(&mut self, needed: &[ShardIndex], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        self.leave_lanes().await?;
+        let mut held: Vec<Held> = vec![];
+        for shard in (0..snapshot.topology.shards.len()).map(|at| ShardIndex(at as u16)) {
+            match self.hold(snapshot, shard).await {
+                Ok(one) => held.push(one),
+                Err(Fault::Report(report)) if hold::is_without_backend(&report) && !needed.contains(&shard) => {}
+                Err(fault) => {
+                    self.put_back(held);
+                    return Err(fault);
+                }
+            }
+        }
+        let shards = held.iter().map(|one| one.shard).collect();
+        if let Err(error) = snapshots(&mut held).await {
+            drop(held);
+            self.fail_txn();
+            return Err(self.lost_while_held(&error));
+        }
+        self.put_back(held);
+        if let Some(txn) = &mut self.txn {
+            txn.has_snapshots(shards);
+        }
+        Ok(())
     }
 
     /// BEGIN.
@@ -35,12 +92,13 @@ impl Session {
                 self.forget_portals();
                 let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
                 let default = default.to_ascii_lowercase();
-                let one_snapshot = match isolation {
-                    Some(Isolation::RepeatableRead | Isolation::Serializable) => true,
-                    Some(_) => false,
-                    None => default.contains("repeatable") || default.contains("serializable"),
+                let view = match isolation {
+                    Some(isolation) => view(isolation),
+                    None if default.contains("repeatable") => View::Snapshots,
+                    None if default.contains("serializable") => View::OneShard,
+                    None => View::EachStatement,
                 };
-                self.txn = Some(Txn::new(text.to_owned(), one_snapshot, self.settings.current.clone()));
+                self.txn = Some(Txn::new(text.to_owned(), view, self.settings.current.clone()));
             }
         }
         let start = first_word(text) == "START";
@@ -87,7 +145,7 @@ impl Session {
             return Ok(Done::Open);
         };
         let rollback_in_fact = rollback || txn.failed;
-        let next = chain.then(|| (txn.begin.clone(), txn.one_snapshot));
+        let next = chain.then(|| (txn.begin.clone(), txn.view));
         let result = if txn.participants.is_empty() {
             self.after_end(txn.after(), rollback_in_fact).await;
             build::command_complete(&mut self.client.out, if rollback_in_fact { "ROLLBACK" } else { "COMMIT" });
@@ -100,9 +158,9 @@ impl Session {
             self.end_everywhere(txn, if chain { "COMMIT" } else { text }, Ending::Commit).await
         };
         if result.is_ok()
-            && let Some((begin, one_snapshot)) = next
+            && let Some((begin, view)) = next
         {
-            self.txn = Some(Txn::new(begin, one_snapshot, self.settings.current.clone()));
+            self.txn = Some(Txn::new(begin, view, self.settings.current.clone()));
         }
         result.map(|()| Done::Open)
     }
@@ -141,7 +199,7 @@ impl Session {
                     participant.profile = conn.profile.clone();
                 }
             }
-            let mut next = Txn::new(txn.begin.clone(), txn.one_snapshot, self.settings.current.clone());
+            let mut next = Txn::new(txn.begin.clone(), txn.view, self.settings.current.clone());
             next.failed = answer.status == b'E';
             txn.participants.into_iter().for_each(|participant| next.join(participant));
             self.txn = Some(next);
@@ -429,8 +487,31 @@ impl Session {
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
-        self.admit(&[shard], reach)?;
+        self.admit(&[shard], reach, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         self.relay_text(held, text, frame, reach).await
+    }
+}
+
+/// Opens the transaction where it is not open yet, and takes its snapshot; all servers work at the same time.
+async fn snapshots(held: &mut [Held]) -> Result<(), ConnError> {
+    for one in held.iter_mut() {
+        let sql = one.opening.take().unwrap_or_default() + ";SELECT 1";
+        let mut request = BytesMut::new();
+        build::query(&mut request, sql.as_bytes());
+        one.conn().send(&request).await?;
+    }
+    for one in held {
+        one.conn().drain().await?;
+    }
+    Ok(())
+}
+
+/// What a transaction of this level sees of others' commits.
+pub(super) fn view(isolation: Isolation) -> View {
+    match isolation {
+        Isolation::Serializable => View::OneShard,
+        Isolation::RepeatableRead => View::Snapshots,
+        Isolation::ReadCommitted | Isolation::ReadUncommitted => View::EachStatement,
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     pool::profile::Profile,
     route::bind::Parameters,
     sql::verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
-    txn::Reach,
+    txn::{Reach, View},
 };
 use pgring_config::ids::ShardIndex;
 use pgring_protocol::message::{build, result::Field};
@@ -28,8 +28,11 @@ impl Session {
             }
             Verb::PrepareTransaction(gid) => self.prepare_transaction(text, gid, frame).await,
             Verb::Set { scope, name, value } => self.set(text, frame, *scope, name, value).await,
-            Verb::SetTransaction { isolation, .. } => {
+            Verb::SetTransaction { isolation, snapshot, .. } => {
                 self.note_isolation(*isolation);
+                if let (Some(txn), true) = (&mut self.txn, snapshot.is_some()) {
+                    txn.view = View::OneShard;
+                }
                 self.set_local(text, frame).await
             }
             Verb::SetConstraints => self.set_local(text, frame).await,
@@ -82,7 +85,7 @@ impl Session {
         reach: Reach,
     ) -> Result<Done, Fault> {
         let snapshot = self.database.snapshot().clone();
-        self.admit(&[shard], reach)?;
+        self.admit(&[shard], reach, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         let answer = self.relay_text(held, text, frame, reach).await?;
         Done::of(frame, answer.error.is_some())
@@ -156,10 +159,12 @@ impl Session {
         }
     }
 
-    /// A transaction that is made to see one snapshot must not read several shards.
+    /// Takes note of an isolation level that is set inside the transaction.
     fn note_isolation(&mut self, isolation: Option<Isolation>) {
-        if let (Some(txn), Some(isolation)) = (&mut self.txn, isolation) {
-            txn.one_snapshot |= matches!(isolation, Isolation::RepeatableRead | Isolation::Serializable);
+        if let (Some(txn), Some(isolation)) = (&mut self.txn, isolation)
+            && txn.view != View::OneShard
+        {
+            txn.view = super::transaction::view(isolation);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Txn: a client's transaction: on which backends it is open, what its first statement decided, how it ends.
 //! Never: SQL of its own beyond BEGIN, COMMIT and ROLLBACK.
 //!
-//! For now one shard may be written. Under READ COMMITTED any may be read; where all statements see one snapshot, the
-//! first statement that reaches rows decides on which shards. A change of schema takes in every shard.
+//! For now one shard may be written. Under READ COMMITTED any may be read, under REPEATABLE READ any on which a snapshot
+//! was taken with the first statement; under SERIALIZABLE the first statement that reaches rows decides on which shard.
+//! A change of schema takes in every shard.
 
 use crate::{
     error::{Report, catalogue},
@@ -24,6 +25,17 @@ pub enum Reach {
     Write,
     /// Changes the schema on every shard.
     Schema,
+}
+
+/// What a transaction sees of others' commits (PostgreSQL documentation, "Transaction Isolation").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// READ COMMITTED: each statement has a snapshot of its own.
+    EachStatement,
+    /// REPEATABLE READ: one snapshot on each shard, all taken with the first statement.
+    Snapshots,
+    /// SERIALIZABLE, or a snapshot that was handed over: rows of one shard only.
+    OneShard,
 }
 
 /// A backend on which the transaction is open.
@@ -104,8 +116,8 @@ pub struct Txn {
     pub prefix: Vec<String>,
     /// Where it is open.
     pub participants: Vec<Participant>,
-    /// REPEATABLE READ or SERIALIZABLE.
-    pub one_snapshot: bool,
+    /// What it sees of others' commits.
+    pub view: View,
     /// A statement failed: only its end is possible.
     pub failed: bool,
     /// The session's settings before it.
@@ -130,16 +142,18 @@ pub struct Txn {
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
     writer: Option<ShardIndex>,
+    /// Snapshots were taken on every shard of `decided`.
+    taken: bool,
 }
 
 impl Txn {
     /// A transaction that is not open anywhere yet.
-    pub fn new(begin: String, one_snapshot: bool, settings: Arc<Profile>) -> Self {
+    pub fn new(begin: String, view: View, settings: Arc<Profile>) -> Self {
         Self {
             begin,
             prefix: Vec::new(),
             participants: Vec::new(),
-            one_snapshot,
+            view,
             failed: false,
             settings,
             savepoints: Vec::new(),
@@ -153,12 +167,13 @@ impl Txn {
             joined: Vec::new(),
             decided: None,
             writer: None,
+            taken: false,
         }
     }
 
     /// A transaction that a statement opened on this backend by itself.
     pub fn adopted(participant: Participant, reach: Reach, settings: Arc<Profile>) -> Self {
-        let mut txn = Self::new("BEGIN".into(), false, settings);
+        let mut txn = Self::new("BEGIN".into(), View::EachStatement, settings);
         txn.decided = Some(vec![participant.shard]);
         if reach != Reach::Read {
             txn.writer = Some(participant.shard);
@@ -185,26 +200,38 @@ impl Txn {
         self.participants.is_empty() && self.joined.iter().all(|joined| *joined == shard)
     }
 
+    /// A statement that does this is the first to see rows, and snapshots of all shards belong together.
+    pub fn needs_snapshots(&self, reach: Reach) -> bool {
+        self.view == View::Snapshots && self.decided.is_none() && !matches!(reach, Reach::Nothing | Reach::Schema)
+    }
+
+    /// Snapshots were taken on these shards.
+    pub fn has_snapshots(&mut self, shards: Vec<ShardIndex>) {
+        self.decided = Some(shards);
+        self.taken = true;
+    }
+
     /// Decides whether a statement may reach these shards.
     ///
     /// # Errors
-    /// 0A000 if it would write on a second shard, or see another shard's later snapshot.
+    /// 0A000 if it would write on a second shard, or see another shard's later snapshot; 40001 if a shard was not there
+    /// when the snapshots were taken.
     pub fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Report> {
         if reach == Reach::Nothing {
             return Ok(());
         }
-        if self.one_snapshot && shards.len() > 1 && reach != Reach::Schema {
+        if self.view != View::EachStatement && !self.taken && shards.len() > 1 && reach != Reach::Schema {
             return Err(Report::new(catalogue::SECOND_SHARD)
                 .detail("the shards' snapshots would not be one")
-                .hint("Use READ COMMITTED for statements over several shards."));
+                .hint("Use READ COMMITTED or REPEATABLE READ for statements over several shards."));
         }
         match &mut self.decided {
-            Some(decided) if reach != Reach::Schema && !self.one_snapshot => {
+            Some(decided) if reach != Reach::Schema && self.view == View::EachStatement => {
                 decided.extend(shards.iter().filter(|shard| !decided.contains(shard)).collect::<Vec<_>>());
             }
             Some(decided) if reach != Reach::Schema => {
                 if shards.iter().any(|shard| !decided.contains(shard)) {
-                    return Err(second_shard());
+                    return Err(if self.taken { late() } else { second_shard() });
                 }
             }
             decided => *decided = Some(shards.to_vec()),
@@ -233,9 +260,17 @@ impl Txn {
         if open.any(|shard| shard == preferred) { preferred } else { first }
     }
 
-    /// SET LOCAL or SET CONSTRAINTS were run in it.
+    /// SET LOCAL or SET CONSTRAINTS were run in it, other than for the transaction's modes.
     pub fn has_local_settings(&self) -> bool {
-        self.prefix.iter().any(|text| text.trim_start().get(..3).is_some_and(|word| word.eq_ignore_ascii_case("set")))
+        self.prefix.iter().any(|text| {
+            let text = text.to_ascii_lowercase();
+            let mut words = text.split([' ', '\n', '\t', '=']).filter(|word| !word.is_empty()).peekable();
+            if words.next() != Some("set") {
+                return false;
+            }
+            words.next_if_eq(&"local");
+            !words.next().is_some_and(|word| word == "transaction" || word.starts_with("transaction_"))
+        })
     }
 
     /// It is open on this shard.
@@ -310,6 +345,12 @@ impl Txn {
         sql.push('\n');
         sql
     }
+}
+
+fn late() -> Report {
+    Report::new(catalogue::LATE_SNAPSHOT)
+        .detail("a shard could not be reached when the transaction's snapshots were taken")
+        .hint("Run the transaction again.")
 }
 
 fn second_shard() -> Report {

@@ -293,11 +293,14 @@ impl Session {
         apart: bool,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Fault> {
+        if !apart && self.txn.is_some() {
+            self.see(&[shard], reach, snapshot).await?;
+        }
         let lanes = &mut self.batch.lanes;
         if let Some(current) = lanes.current {
             if lanes.current().is_some_and(|lane| lane.shard == shard && lane.apart == apart) {
                 if !apart {
-                    self.admit(&[shard], reach)?;
+                    self.allow(&[shard], reach)?;
                 }
                 self.batch.lanes.enter(current, reach);
                 return Ok(());
@@ -315,7 +318,7 @@ impl Session {
         let known = |lane: &Lane| lane.shard == shard && lane.apart == apart && lane.held.is_some();
         if let Some(at) = lanes.lanes.iter().position(known) {
             if !apart {
-                self.admit(&[shard], reach)?;
+                self.allow(&[shard], reach)?;
             }
             self.batch.lanes.enter(at, reach);
             return Ok(());
@@ -328,7 +331,7 @@ impl Session {
             self.hold_apart(snapshot, shard).await?
         } else {
             if self.txn.is_some() {
-                self.admit(&[shard], reach)?;
+                self.allow(&[shard], reach)?;
             }
             if !self.batch.lanes.is_empty() && !self.has_room(snapshot, shard) {
                 // Nobody waits for a backend while holding others.
@@ -364,7 +367,7 @@ impl Session {
 
     /// Ends what the batch at hand has asked so far, before something that is answered elsewhere; the client sees no
     /// ReadyForQuery yet.
-    pub(super) async fn leave_lanes(&mut self) -> Result<(), Fault> {
+    pub(in crate::session) async fn leave_lanes(&mut self) -> Result<(), Fault> {
         if self.batch.lanes.is_empty() {
             return Ok(());
         }
