@@ -98,6 +98,7 @@ fn plan(world: &World, text: &str, lexed: &mut Lexed) -> Plan {
         topology: &world.topology,
         search_path: &world.path,
         temp_tables: &[],
+        makes_temporary: false,
         rules: &world.rules,
     })
 }
