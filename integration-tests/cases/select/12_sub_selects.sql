@@ -11,7 +11,6 @@ SELECT count(*) FROM visit WHERE amount > (SELECT avg(amount) FROM visit);
 SELECT grade, count(*) FROM site GROUP BY grade HAVING count(*) = (SELECT max(n) FROM (SELECT count(*) AS n FROM site GROUP BY grade) q);
 SELECT site_id FROM site ORDER BY site_id LIMIT (SELECT count(*) / 50 FROM site);
 SELECT site_id FROM site WHERE grade = (SELECT grade FROM site WHERE site_id = 999999);
--- may refuse
 SELECT ARRAY(SELECT site_id FROM site WHERE grade = 7 ORDER BY site_id) AS ids;
 SELECT site_id, CASE WHEN grade = (SELECT max(grade) FROM site) THEN 'top' END FROM site WHERE site_id BETWEEN 1 AND 20;
 -- expect: error
@@ -27,7 +26,6 @@ SELECT site_id FROM site s WHERE (SELECT sum(level) FROM event e WHERE e.site_id
 SELECT r.name, (SELECT count(*) FROM site s WHERE s.region_id = r.region_id) FROM region r;
 SELECT q.label, (SELECT count(*) FROM site s WHERE s.opened >= q.first) FROM quarter q;
 SELECT v.visit_id FROM visit v WHERE v.amount >= (SELECT max(w.amount) FROM visit w WHERE w.mood = v.mood);
--- may refuse
 SELECT site_id, ARRAY(SELECT e.level FROM event e WHERE e.site_id = s.site_id ORDER BY e.level, e.event_id) FROM site s WHERE grade = 3;
 SELECT s.site_id FROM site s WHERE s.grade IN (SELECT e.level FROM event e WHERE e.site_id = s.site_id);
 

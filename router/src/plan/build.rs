@@ -102,6 +102,7 @@ fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     match parse::query(input.text, tokens, first) {
         Ok(query) => read::query(input, &query, tokens, first),
         Err(why) => match gather::unread::plan(input, tokens, first) {
+            Ok(Some(gather)) if gather.inputs.is_empty() => plan(PlanKind::Local, true),
             Ok(Some(gather)) => plan(PlanKind::Gather(Box::new(gather)), true),
             Ok(None) => utility::not_understood(input, &why.to_string()),
             Err(refusal) => utility::not_understood(input, &format!("{why}, and {}", refusal.what)),

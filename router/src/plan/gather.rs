@@ -48,8 +48,9 @@ const OBJECTS: &[&str] = &[
 /// Other types of PostgreSQL's own whose binary form is missing: they travel as text, as [`OBJECTS`] do.
 const TEXT_ONLY: &[&str] = &["aclitem", "gtsvector", "pg_node_tree"];
 
-/// Aggregates whose result shows in which order the rows came.
+/// Aggregates, and `ARRAY(SELECT …)`, whose result shows in which order the rows came.
 const KEEPS_ORDER: &[&str] = &[
+    "array",
     "array_agg",
     "json_agg",
     "json_object_agg",

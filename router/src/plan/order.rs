@@ -36,7 +36,9 @@ fn output(scatter: &mut Scatter<'_>, sort: &Sort, range: Range) -> Option<usize>
     match &sort.expr {
         Expr::Literal { kind: LiteralKind::Integer, negative: false, at } => {
             let place = scatter.fixed_number(*at)?;
-            (1..=scatter.columns.len()).contains(&place).then(|| place - 1)
+            // behind them stand those of sort keys before this one, which the client knows nothing of
+            let shown = scatter.columns.iter().filter(|column| !column.hidden).count();
+            (1..=shown).contains(&place).then(|| place - 1)
         }
         Expr::Column { qualifier, name } => {
             let named = |column: &Column| column.name.as_deref() == Some(name);

@@ -365,7 +365,10 @@ impl Lower<'_> {
         match &function.args {
             ast::FunctionArguments::None => call.bare = true,
             ast::FunctionArguments::Subquery(query) => {
-                call.arguments.push(Expr::Query(Box::new(self.query(query)?)));
+                // `ARRAY(SELECT …)`
+                let query = self.query(query)?;
+                call.ordered_or_distinct = !query.order.is_empty();
+                call.arguments.push(Expr::Query(Box::new(query)));
             }
             ast::FunctionArguments::List(list) => {
                 call.ordered_or_distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));

@@ -46,6 +46,8 @@ const PURE: &[&str] = &[
     "acosd",
     "acosh",
     "area",
+    // `ARRAY(SELECT …)` is read as a call
+    "array",
     "array_append",
     "array_cat",
     "array_dims",

@@ -109,7 +109,8 @@ const SYNTAX: &[&str] = &[
     "wrapper",
 ];
 
-/// Plans a gather of a statement that could not be parsed; None if it reaches no sharded table.
+/// Plans a gather of a statement that could not be parsed, without inputs if it reaches no sharded table; None if it is
+/// no query.
 ///
 /// # Errors
 /// Why it cannot be gathered.
@@ -119,7 +120,7 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
     if !begins && !lexemes.first().is_some_and(|lexeme| lexeme.is_symbol("(")) {
         return Ok(None);
     }
-    if let Some(word) = lexemes.iter().find_map(|lexeme| refused(lexeme)) {
+    if let Some(word) = (0..lexemes.len()).find_map(|at| refused(lexemes, at)) {
         return Err(no(format!("{word:?} in a form that is not read here")));
     }
     if locks(lexemes) {
@@ -131,14 +132,16 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
     }
     let inputs = inputs(input, tokens, lexemes)?;
     if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
-        return Ok(None);
+        return Ok(Some(Gather { inputs: vec![], timed: Timed::No }));
     }
     let timed = if timed { time::timed(input, &tokens.lexemes, first) } else { Timed::No };
     Ok(Some(Gather { inputs, timed }))
 }
 
-fn refused(lexeme: &Lexeme) -> Option<&str> {
-    lexeme.identifier().filter(|word| REFUSED.contains(word) || OBJECTS.contains(word))
+fn refused(lexemes: &[Lexeme], at: usize) -> Option<&str> {
+    // `FETCH FIRST 5 ROWS ONLY`
+    let of_fetch = at > 0 && ["row", "rows"].iter().any(|word| lexemes[at - 1].is(word)) && lexemes[at].is("only");
+    lexemes[at].identifier().filter(|word| !of_fetch && (REFUSED.contains(word) || OBJECTS.contains(word)))
 }
 
 /// FOR UPDATE, FOR SHARE and such; `FOR` alone may be a part of `substring`.
@@ -155,7 +158,8 @@ fn judge(input: &Input<'_>, lexemes: &[Lexeme], at: usize) -> Result<bool, Refus
     let dot = |at: usize| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol("."));
     let bare = !quoted && BARE.contains(&word) && time::is_of_time(word);
     let called = lexemes.get(at + 1).is_some_and(|next| next.is_symbol("("));
-    if !called || !quoted && (is_reserved(word) || SYNTAX.contains(&word)) {
+    let is_array = !quoted && word == "array";
+    if !called || !quoted && !is_array && (is_reserved(word) || SYNTAX.contains(&word)) {
         return Ok(bare);
     }
     let schema = (at >= 2 && dot(at - 1)).then(|| lexemes[at - 2].identifier().map(str::to_owned)).flatten();
@@ -164,7 +168,7 @@ fn judge(input: &Input<'_>, lexemes: &[Lexeme], at: usize) -> Result<bool, Refus
     if KEEPS_ORDER.contains(&word) {
         let inside = &lexemes[at + 1..close.min(lexemes.len())];
         let behind = lexemes.get(close + 1);
-        let ordered = inside.iter().any(|lexeme| lexeme.is("order") || lexeme.is("distinct"))
+        let ordered = inside.iter().any(|lexeme| lexeme.is("order") || !is_array && lexeme.is("distinct"))
             || behind.is_some_and(|next| next.is("over") || next.is("within"));
         if !ordered {
             let hint = format!("Add ORDER BY to the arguments of {word}.");
@@ -211,7 +215,7 @@ fn is_column_list(lexemes: &[Lexeme], at: usize, close: usize) -> bool {
     let is = |words: &[&str]| before.is_some_and(|before| words.iter().any(|word| before.is(word)));
     let comma = before.is_some_and(|before| before.is_symbol(","));
     let cte = (is(&["with", "recursive"]) || comma) && lexemes.get(close + 1).is_some_and(|next| next.is("as"));
-    cte || is(&["as"]) || before.is_some_and(|before| before.is_symbol(")"))
+    cte || is(&["as", "ordinality"]) || before.is_some_and(|before| before.is_symbol(")"))
 }
 
 /// Every relation that a word of the statement can mean.

@@ -254,6 +254,10 @@ fn trap_10_sub_selects() {
         ),
         ("select * from logs where id in (select id from orders where customer_id = 5)", "gather"),
         ("select exists (select 1 from orders where customer_id = 5)", "5 | gather"),
+        ("select array(select id from orders where customer_id = 5)", "5 | no 1002"),
+        ("select array(select id from orders where customer_id = 5 order by id)", "5 | gather"),
+        ("select array(select id from orders order by id)", "every | gather"),
+        ("select array(select distinct id from orders)", "every | no 1002"),
     ]);
 }
 
@@ -513,6 +517,16 @@ fn traps_23_and_25_everything_else() {
         ("select id from orders where now() = statement_timestamp()", "every | no 1002"),
         ("select * form orders", "gather"),
         ("select * form logs", "local"),
+        ("select rank() over (order by id range 1 preceding exclude ties) from logs where 'x' <> 'orders'", "local"),
+        (
+            "select sum(id) over (order by id range 1 preceding exclude ties) from orders fetch first 2 rows only",
+            "gather",
+        ),
+        ("select sum(id) over (order by id range 1 preceding exclude ties) from only orders", "judge"),
+        (
+            "select sum(n) over (rows 1 preceding exclude ties) from orders, unnest(tags) with ordinality u (n, o)",
+            "gather",
+        ),
         ("select * from app.public.orders", "judge"),
         ("select * from app.public.logs", "local"),
         ("frobnicate orders", "judge"),
