@@ -4,6 +4,7 @@
 mod combined;
 mod expression;
 mod far;
+mod function;
 mod partition;
 mod query;
 mod scope;
@@ -23,12 +24,14 @@ pub struct Statement {
     pub ordered: bool,
     /// Whether equal numbers of different scales may meet in it: which of them stands for a group is chance.
     pub mixes_scales: bool,
+    /// Whether floats in it may differ in their last digits, since they hang on the order of rows.
+    pub floats: bool,
 }
 
 impl Statement {
     /// A statement without parameters, whose rows have no order.
     pub fn plain(sql: &str) -> Statement {
-        Statement { sql: sql.to_owned(), parameters: Vec::new(), ordered: false, mixes_scales: false }
+        Statement { sql: sql.to_owned(), parameters: Vec::new(), ordered: false, mixes_scales: false, floats: false }
     }
 }
 
@@ -45,8 +48,27 @@ enum Type {
     /// Text that orders by a language.
     Text,
     Boolean,
+    Interval,
+    /// With a time zone.
+    Instant,
+    /// Of integers.
+    Array,
+    Json,
+    Uuid,
+    /// An enum.
+    Mood,
+    Time,
+    Binary,
 }
 
+impl Type {
+    /// Whether PostgreSQL 15 has min and max of it.
+    fn has_extremes(self) -> bool {
+        !matches!(self, Type::Boolean | Type::Json | Type::Uuid | Type::Binary)
+    }
+}
+
+/// The types that expressions have whatever the tables offer.
 const TYPES: [Type; 8] =
     [Type::Integer, Type::Integer, Type::Numeric, Type::Float, Type::Date, Type::Timestamp, Type::Bytes, Type::Text];
 
@@ -85,6 +107,23 @@ const B: Table = Table {
 };
 const E: Table = Table {
     columns: &[("k", Type::Bytes), ("id", Type::Integer), ("s", Type::Integer), ("f", Type::Float)],
+    identity: &["k", "id"],
+};
+const G: Table = Table {
+    columns: &[
+        ("k", Type::Integer),
+        ("id", Type::Integer),
+        ("iv", Type::Interval),
+        ("at", Type::Instant),
+        ("arr", Type::Array),
+        ("j", Type::Json),
+        ("u", Type::Uuid),
+        ("m", Type::Mood),
+        ("tm", Type::Time),
+        ("by", Type::Binary),
+        ("de", Type::Text),
+        ("w", Type::Integer),
+    ],
     identity: &["k", "id"],
 };
 const R: Table = Table {
@@ -133,12 +172,13 @@ pub struct Generator {
     with_parameters: bool,
     parameters: Vec<Option<String>>,
     mixes_scales: bool,
+    floats: bool,
 }
 
 impl Generator {
     /// A generator whose statements depend on the seed alone.
     pub fn new(seed: u64) -> Generator {
-        Generator { state: seed, with_parameters: false, parameters: Vec::new(), mixes_scales: false }
+        Generator { state: seed, with_parameters: false, parameters: Vec::new(), mixes_scales: false, floats: false }
     }
 
     /// splitmix64: the same statements for a seed, whatever becomes of other crates' generators.
@@ -167,10 +207,12 @@ impl Generator {
         self.with_parameters = with_parameters;
         self.parameters.clear();
         self.mixes_scales = false;
+        self.floats = false;
     }
 
     fn end(&mut self, sql: String, ordered: bool) -> Statement {
-        Statement { sql, parameters: std::mem::take(&mut self.parameters), ordered, mixes_scales: self.mixes_scales }
+        let (sql, parameters) = renumbered(&sql, &self.parameters);
+        Statement { sql, parameters, ordered, mixes_scales: self.mixes_scales, floats: self.floats }
     }
 
     /// The next SELECT, with parameters or without.
@@ -188,6 +230,21 @@ impl Generator {
         self.end(sql, ordered)
     }
 
+    /// The same statement with other parameters.
+    pub fn again(&mut self, statement: &Statement) -> Statement {
+        let mut statement = statement.clone();
+        for value in &mut statement.parameters {
+            let other = match value.as_deref() {
+                Some(array) if array.starts_with('{') => Some("{2,11,NULL}".to_owned()),
+                Some(number) if number.trim().parse::<i64>().is_ok() => Some(self.below(26).to_string()),
+                Some(_) => Some(self.pick(&["a", "7", "zz"]).to_owned()),
+                None => Some("5".to_owned()),
+            };
+            *value = if self.percent(10) { None } else { other };
+        }
+        statement
+    }
+
     /// The next write of a few rows.
     pub fn write(&mut self, with_parameters: bool) -> Statement {
         self.begin(with_parameters);
@@ -197,5 +254,51 @@ impl Generator {
             _ => self.insert(),
         };
         self.end(sql, false)
+    }
+}
+
+/// Leaves out parameters that no part of the statement mentions.
+fn renumbered(sql: &str, values: &[Option<String>]) -> (String, Vec<Option<String>>) {
+    let (mut text, mut kept, mut places) = (String::new(), Vec::new(), std::collections::BTreeMap::new());
+    let mut rest = sql;
+    while let Some(at) = rest.find('$') {
+        let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+        let end = at + 1 + digits;
+        text.push_str(&rest[..at]);
+        match rest[at + 1..end].parse::<usize>().ok().and_then(|number| Some((number, values.get(number - 1)?))) {
+            Some((number, value)) => {
+                let place = *places.entry(number).or_insert_with(|| {
+                    kept.push(value.clone());
+                    kept.len()
+                });
+                text.push_str(&format!("${place}"));
+            }
+            None => text.push_str(&rest[at..end]),
+        }
+        rest = &rest[end..];
+    }
+    text.push_str(rest);
+    (text, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_nothing_mentions_are_left_out() {
+        let values: Vec<Option<String>> = ["a", "b", "c"].map(|value| Some(value.to_owned())).to_vec();
+        let (sql, kept) = renumbered("SELECT $3, $q$x$q$, $1, $3", &values);
+        assert_eq!((sql.as_str(), kept), ("SELECT $1, $q$x$q$, $2, $1", vec![values[2].clone(), values[0].clone()]));
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_statements() {
+        let made = |seed| {
+            let mut generator = Generator::new(seed);
+            (0..200).map(|at| generator.select(at % 2 == 0)).collect::<Vec<_>>()
+        };
+        assert_eq!(made(7), made(7));
+        assert_ne!(made(7), made(8));
     }
 }

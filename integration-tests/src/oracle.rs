@@ -20,6 +20,7 @@
 
 mod answer;
 mod case;
+mod way;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ use futures_util::future::join_all;
 
 pub use answer::Answer;
 pub use case::{Case, Compare, Expect, MAY_REFUSE, Rows, Statement, Step, World, is_ordered, parse};
+pub use way::{Way, way};
 
 use crate::client::{Frame, Raw};
 use crate::cluster::Cluster;

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use pgring_integration_tests::client::Raw;
 use pgring_integration_tests::oracle::{
-    Answer, Bench, Expect, Findings, MAY_REFUSE, Protocol, Refusal, Statement, World,
+    Bench, Expect, Findings, MAY_REFUSE, Protocol, Refusal, Statement, Way, World, way,
 };
 use pgring_integration_tests::{Cluster, Postgres, shards};
 
@@ -24,35 +23,8 @@ const TRAPS: std::ops::RangeInclusive<usize> = 1..=19;
 /// How four shards answer the statements of one file.
 #[derive(Debug, Default)]
 struct Tally {
-    kinds: BTreeMap<&'static str, usize>,
+    ways: BTreeMap<Way, usize>,
     refused: BTreeSet<usize>,
-}
-
-/// How EXPLAIN (ROUTE) says that a statement is answered.
-async fn kind(raw: &mut Raw, statement: &Statement) -> &'static str {
-    let sql = format!("EXPLAIN (ROUTE) {}", statement.sql);
-    let answer = match statement.parameters.is_empty() {
-        true => Answer::of(&raw.query(&sql).await),
-        false => Answer::of(&raw.extended(&sql, &statement.parameters, false).await),
-    };
-    let text =
-        |value: &Option<bytes::Bytes>| String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned();
-    let steps: Vec<(String, String)> =
-        answer.rows.iter().filter_map(|row| Some((text(row.get(1)?), text(row.last()?)))).collect();
-    let has = |kind: &str| steps.iter().any(|(of, _)| of == kind);
-    match () {
-        () if answer.is_refusal() || has("reject") => "refused",
-        () if has("gather") => "gathered",
-        () if steps
-            .iter()
-            .any(|(kind, why)| matches!(&kind[..], "scatter" | "subset") && !why.contains("concatenated")) =>
-        {
-            "merged"
-        }
-        () if has("scatter") || has("subset") => "pushed down",
-        () if has("single") || has("local") => "one shard",
-        () => "failed",
-    }
 }
 
 /// Counts the kinds of all queries, and the refusals that were seen.
@@ -63,7 +35,7 @@ async fn tally(world: &World, cluster: &Cluster, findings: &BTreeMap<Protocol, F
         let tally = tallies.entry(case.file.clone()).or_default();
         for statement in case.statements().filter(|statement| statement.is_query() && statement.expect == Expect::Same)
         {
-            *tally.kinds.entry(kind(&mut raw, statement).await).or_default() += 1;
+            *tally.ways.entry(way(&mut raw, &statement.sql, &statement.parameters).await).or_default() += 1;
         }
     }
     let marked = findings.iter().filter(|(protocol, _)| **protocol != Protocol::Portions);
@@ -74,18 +46,16 @@ async fn tally(world: &World, cluster: &Cluster, findings: &BTreeMap<Protocol, F
 }
 
 fn print(tallies: &BTreeMap<String, Tally>) {
-    const KINDS: [&str; 6] = ["one shard", "pushed down", "merged", "gathered", "refused", "failed"];
-    println!("{:<20}{}{:>14}", "queries", KINDS.map(|kind| format!("{kind:>13}")).concat(), "refused runs");
-    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
-    let line = |name: &str, kinds: &BTreeMap<&'static str, usize>, refused: usize| {
-        let counts = KINDS.map(|kind| format!("{:>13}", kinds.get(kind).copied().unwrap_or_default()));
+    println!("{:<20}{}{:>14}", "queries", Way::ALL.map(|way| format!("{way:>13}")).concat(), "refused runs");
+    let mut sums: BTreeMap<Way, usize> = BTreeMap::new();
+    let line = |name: &str, ways: &BTreeMap<Way, usize>, refused: usize| {
+        let counts = Way::ALL.map(|way| format!("{:>13}", ways.get(&way).copied().unwrap_or_default()));
         println!("{name:<20}{}{refused:>14}", counts.concat());
     };
     for (file, tally) in tallies {
-        line(file, &tally.kinds, tally.refused.len());
-        tally.kinds.iter().for_each(|(kind, count)| *sums.entry(kind).or_default() += count);
+        line(file, &tally.ways, tally.refused.len());
+        tally.ways.iter().for_each(|(way, count)| *sums.entry(*way).or_default() += count);
     }
-    let sums = KINDS.into_iter().map(|kind| (kind, sums.get(kind).copied().unwrap_or_default())).collect();
     line("all", &sums, tallies.values().map(|tally| tally.refused.len()).sum());
 }
 

@@ -1,13 +1,18 @@
 -- Tables with every kind of value, for statements that a generator makes.
 
+-- case: types
+CREATE TYPE mood AS ENUM ('ok', 'bad', 'awful', 'aloof');
+
 -- case: tables
 -- pgring: SHARD TABLE a BY (k)
 -- pgring: SHARD TABLE b BY (k) COLOCATE WITH a
 -- pgring: SHARD TABLE e BY (k)
+-- pgring: SHARD TABLE g BY (k) COLOCATE WITH a
 -- pgring: REFERENCE TABLE r
 CREATE TABLE a (k bigint, id int, s int, n numeric(10,2), f float8, d date, t text, c text COLLATE "C", PRIMARY KEY (k, id));
 CREATE TABLE b (k bigint, id int, v smallint, q numeric, f real, ts timestamp, c varchar COLLATE "C", ok boolean, PRIMARY KEY (k, id));
 CREATE TABLE e (k text COLLATE "C", id int, s int, f float8, PRIMARY KEY (k, id));
+CREATE TABLE g (k bigint, id int, iv interval, at timestamptz, arr int[], j jsonb, u uuid, m mood, tm time, by bytea, de text COLLATE "de-x-icu", w int, PRIMARY KEY (k, id));
 CREATE TABLE r (rid int PRIMARY KEY, label text, w numeric(8,2), s int);
 CREATE TABLE l (lid int PRIMARY KEY, s int, t text, d date);
 CREATE VIEW va AS SELECT k, id, s, t FROM a WHERE s > 0;
@@ -188,3 +193,71 @@ INSERT INTO e VALUES
   ('zz', 3, 5, 0.25);
 INSERT INTO e VALUES
   ('NULL', 1, NULL, 'NaN');
+INSERT INTO g VALUES
+  (-3, 1, NULL, 'infinity', NULL, '{"o": "s"}', '11111111-2222-3333-4444-555555555555', 'aloof', '12:30:00.000001', '\x', 'z', -1),
+  (-3, 2, '1 mon', '-infinity', NULL, '{"n": 3, "o": {"x": null}}', NULL, NULL, '00:00', NULL, 'Z', NULL),
+  (-3, 3, NULL, '2024-03-31 03:30+02', '{3}', '{"t": null, "l": [1, "z"]}', '00000000-0000-0000-0000-000000000000', 'aloof', '12:30:00.000001', '\x', 'z', 7);
+INSERT INTO g VALUES
+  (-1, 1, '-3 hours', '2024-03-31 01:30+00', NULL, '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', 'bad', '12:30:00.000001', '\x00', 'ö', 3),
+  (-1, 2, '-3 hours', '0044-03-15 BC', '{-1,7,7}', '{"o": "s"}', '00000000-0000-0000-0000-000000000000', 'bad', '12:30:00.000001', '\x61', 'ö', NULL);
+INSERT INTO g VALUES
+  (0, 1, '2 years', '2024-03-31 03:30+02', '{1,2,3}', '{"t": null, "l": [1, "z"]}', '11111111-2222-3333-4444-555555555555', 'awful', '23:59:59', NULL, 'a b', NULL),
+  (0, 2, '00:00:01.5', '1999-12-31 23:59:59.999999+00', '{-1,7,7}', '{"t": null, "l": [1, "z"]}', '11111111-2222-3333-4444-555555555555', 'awful', '23:59:59', '\xff00', '', 3),
+  (0, 3, '-3 hours', '-infinity', '{3}', '{"o": "s"}', '00000000-0000-0000-0000-000000000000', 'ok', '23:59:59', '\x', 'ss', 5);
+INSERT INTO g VALUES
+  (1, 1, '00:00:01.5', NULL, '{3}', '{"t": null, "l": [1, "z"]}', NULL, NULL, '00:00', '\x61', 'a', 0);
+INSERT INTO g VALUES
+  (2, 1, '1 day', NULL, '{1,2,3}', NULL, NULL, 'awful', NULL, '\xff00', NULL, 2),
+  (2, 2, '0', '-infinity', '{}', '{"n": -2, "t": "Ä", "l": []}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'awful', '00:00', '\x61', 'Ä', 1);
+INSERT INTO g VALUES
+  (4, 1, '00:00:01.5', '0044-03-15 BC', '{NULL,3}', '{"n": 3, "o": {"x": null}}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'awful', NULL, '\x', 'ö', 3),
+  (4, 2, '1 mon', '2024-03-31 03:30+02', NULL, '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', 'awful', '24:00', '\x00', 'a', -1),
+  (4, 3, '00:00:01.5', '0044-03-15 BC', '{3}', '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', NULL, '23:59:59', '\xff00', '', 5);
+INSERT INTO g VALUES
+  (5, 1, '1 day', '1999-12-31 23:59:59.999999+00', '{}', NULL, NULL, 'awful', '12:30:00.000001', '\x00', 'a b', 0),
+  (5, 2, NULL, NULL, '{3}', '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', 'aloof', '23:59:59', '\x00', 'a', 5);
+INSERT INTO g VALUES
+  (6, 1, '-3 hours', '-infinity', '{1,2}', NULL, '00000000-0000-0000-0000-000000000000', NULL, '24:00', '\x61', 'ss', 7),
+  (6, 2, '1 mon', 'infinity', '{3}', '{}', '00000000-0000-0000-0000-000000000000', 'ok', '24:00', NULL, 'z', 7),
+  (6, 3, '0', 'infinity', '{1,2,3}', '{"n": 1, "t": "a"}', NULL, 'awful', NULL, NULL, NULL, 3);
+INSERT INTO g VALUES
+  (7, 1, '0', NULL, NULL, '{"t": null, "l": [1, "z"]}', '11111111-2222-3333-4444-555555555555', 'awful', '23:59:59', NULL, 'a-b', 2);
+INSERT INTO g VALUES
+  (8, 1, '1 mon', NULL, '{-1,7,7}', '{"o": "s"}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'awful', '12:30:00.000001', NULL, 'a', 7),
+  (8, 2, '00:00:01.5', NULL, '{NULL,3}', '{"t": null, "l": [1, "z"]}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'aloof', '23:59:59', NULL, 'a-b', 3),
+  (8, 3, '1 mon', 'infinity', '{-1,7,7}', '{"t": null, "l": [1, "z"]}', NULL, 'awful', '12:30:00.000001', '\x61', 'ss', 3),
+  (8, 4, '00:00:01.5', '2024-03-31 03:30+02', '{1,2}', '{"n": 3, "o": {"x": null}}', '00000000-0000-0000-0000-000000000000', 'awful', '24:00', '\xff00', 'Ä', 5);
+INSERT INTO g VALUES
+  (11, 1, '00:00:01.5', NULL, '{1,2}', '{"n": -2, "t": "Ä", "l": []}', NULL, 'awful', NULL, NULL, 'a-b', 2),
+  (11, 2, NULL, '2024-03-31 01:30+00', '{1,2,3}', '{"n": 3, "o": {"x": null}}', NULL, NULL, '12:30:00.000001', '\x00', 'a-b', 0);
+INSERT INTO g VALUES
+  (12, 1, '2 years', '2024-03-31 03:30+02', '{1,2,3}', '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', 'ok', '23:59:59', '\x00', '', 1);
+INSERT INTO g VALUES
+  (13, 1, '2 years', '-infinity', '{NULL,3}', '{}', '11111111-2222-3333-4444-555555555555', NULL, '12:30:00.000001', '\x00', 'ss', NULL);
+INSERT INTO g VALUES
+  (15, 1, '2 years', 'infinity', NULL, '{}', '11111111-2222-3333-4444-555555555555', NULL, '23:59:59', '\x', NULL, 2),
+  (15, 2, '1 day', 'infinity', '{1,2}', '{"n": -2, "t": "Ä", "l": []}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL, '23:59:59', '\xff00', 'z', 5),
+  (15, 3, '2 years', NULL, '{1,2}', '{"o": "s"}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'aloof', '12:30:00.000001', '\x00', 'a b', 5);
+INSERT INTO g VALUES
+  (18, 1, '-3 hours', '2024-03-31 03:30+02', '{1,2}', '{"n": 1, "t": "a"}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'ok', '24:00', '\x', 'ss', 0),
+  (18, 2, '1 mon', '1999-12-31 23:59:59.999999+00', '{1,2}', '{}', NULL, 'aloof', '12:30:00.000001', '\x61', 'ö', 7),
+  (18, 3, NULL, '-infinity', '{3}', NULL, '00000000-0000-0000-0000-000000000000', NULL, NULL, '\xff00', 'ö', 7),
+  (18, 4, '1 mon', '-infinity', '{}', '{"t": null, "l": [1, "z"]}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'aloof', '23:59:59', '\x00', '', NULL);
+INSERT INTO g VALUES
+  (20, 1, NULL, '0044-03-15 BC', '{3}', '{"n": 3, "o": {"x": null}}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'ok', '12:30:00.000001', '\x61', 'a', 7);
+INSERT INTO g VALUES
+  (22, 1, '-3 hours', '-infinity', NULL, '{"n": 1, "t": "a"}', '00000000-0000-0000-0000-000000000000', 'aloof', '23:59:59', '\x00', 'ö', 2),
+  (22, 2, '2 years', '0044-03-15 BC', '{3}', '{"n": -2, "t": "Ä", "l": []}', '11111111-2222-3333-4444-555555555555', 'ok', '12:30:00.000001', '\xff00', 'ö', 3),
+  (22, 3, '00:00:01.5', 'infinity', '{-1,7,7}', '{"n": -2, "t": "Ä", "l": []}', '11111111-2222-3333-4444-555555555555', 'aloof', '23:59:59', '\xff00', 'a-b', 0);
+INSERT INTO g VALUES
+  (24, 1, '1 day', 'infinity', '{1,2}', '{}', '11111111-2222-3333-4444-555555555555', NULL, '12:30:00.000001', '\x', 'ß', 5);
+INSERT INTO g VALUES
+  (2147483648, 1, '0', NULL, '{3}', '{}', NULL, 'bad', '23:59:59', '\x61', 'Ä', 2),
+  (2147483648, 2, '0', '2024-03-31 01:30+00', '{-1,7,7}', NULL, NULL, NULL, '23:59:59', '\x61', 'ö', 0),
+  (2147483648, 3, '-3 hours', '-infinity', '{-1,7,7}', '{"n": -2, "t": "Ä", "l": []}', NULL, 'awful', NULL, '\x00', 'ß', NULL),
+  (2147483648, 4, '1 day', '1999-12-31 23:59:59.999999+00', '{1,2,3}', '{"t": null, "l": [1, "z"]}', '11111111-2222-3333-4444-555555555555', 'ok', '00:00', '\xff00', 'ß', -1);
+INSERT INTO g VALUES
+  (9223372036854775000, 1, NULL, '-infinity', '{}', '{"n": 1, "t": "a"}', '11111111-2222-3333-4444-555555555555', 'bad', NULL, '\x', 'z', 2),
+  (9223372036854775000, 2, NULL, '-infinity', '{1,2,3}', '{"n": 3, "o": {"x": null}}', '00000000-0000-0000-0000-000000000000', 'aloof', '12:30:00.000001', '\x', 'a b', 1),
+  (9223372036854775000, 3, '1 day', '0044-03-15 BC', '{}', '{"o": "s"}', NULL, 'ok', '23:59:59', '\x', 'a b', -1),
+  (9223372036854775000, 4, NULL, '-infinity', '{1,2}', '{"n": 3, "o": {"x": null}}', '11111111-2222-3333-4444-555555555555', 'aloof', '00:00', '\xff00', 'a-b', 7);

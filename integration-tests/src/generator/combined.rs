@@ -6,6 +6,14 @@ use super::{Generator, Type};
 impl Generator {
     /// A query of a whole number and a text.
     pub(super) fn branch(&mut self) -> String {
+        match self.below(40) {
+            0 => return "SELECT 3, 'x'".to_owned(),
+            1 => return "VALUES (1, 'a'), (NULL, NULL), (7, 'Ä')".to_owned(),
+            2 => return "SELECT NULL::int, t FROM l".to_owned(),
+            3 => return "SELECT s, max(label) FROM r GROUP BY s".to_owned(),
+            4 => return "SELECT count(*), min(t) FROM a GROUP BY k HAVING count(*) > 1".to_owned(),
+            _ => {}
+        }
         let scope = self.scope();
         let one = self.expression(&scope, Type::Integer, 1);
         let two = self.expression(&scope, Type::Text, 1);
@@ -44,6 +52,9 @@ impl Generator {
             return (self.recursive(), false);
         }
         let materialized = self.pick(&["", "", "MATERIALIZED ", "NOT MATERIALIZED "]);
+        if self.percent(15) {
+            return (self.odd_common_table(materialized), false);
+        }
         if self.percent(30) {
             let (one, two) = (self.branches(), self.branch());
             let outer = match self.below(4) {
@@ -67,6 +78,29 @@ impl Generator {
             _ => ("SELECT k, i FROM w", false),
         };
         (format!("WITH w (k, i, t) AS {materialized}({inner}) {outer}"), ordered)
+    }
+
+    /// WITH in places where its name may mislead.
+    fn odd_common_table(&mut self, materialized: &str) -> String {
+        let (inner, key) = (self.branch(), self.key("x.k", Type::Integer));
+        match self.below(6) {
+            0 => format!(
+                "WITH b (i, t) AS {materialized}({inner}) SELECT x.id, b.i FROM a x JOIN b ON b.i = x.s WHERE {key}"
+            ),
+            1 => format!("WITH w (i, t) AS {materialized}({inner}) SELECT x.k, x.id FROM a x WHERE {key}"),
+            2 => format!(
+                "SELECT x.k, x.id FROM a x WHERE x.s IN (WITH w (i, t) AS {materialized}({inner}) SELECT i FROM w)"
+            ),
+            3 => format!(
+                "WITH w (i, t) AS {materialized}({inner}), u AS (WITH w AS (SELECT s AS i FROM e) SELECT max(i) AS m FROM w) SELECT w.i, u.m FROM w, u"
+            ),
+            4 => format!(
+                "WITH w (i, t) AS {materialized}({inner}) SELECT (SELECT count(*) FROM w), x.id FROM a x WHERE {key}"
+            ),
+            _ => format!(
+                "WITH w (i, t) AS {materialized}({inner}) SELECT count(*) FROM w one FULL JOIN w two ON one.i = two.i + 1"
+            ),
+        }
     }
 
     /// A branch with the first column of its first table before it.

@@ -9,7 +9,11 @@ impl Generator {
         if fitting.is_empty() { None } else { Some(fitting[self.below(fitting.len())].clone()) }
     }
 
-    pub(super) fn any_type(&mut self) -> Type {
+    /// The type of one of the columns for the most part.
+    pub(super) fn any_type(&mut self, scope: &Scope) -> Type {
+        if !scope.columns.is_empty() && self.percent(70) {
+            return scope.columns[self.below(scope.columns.len())].1;
+        }
         TYPES[self.below(TYPES.len())]
     }
 
@@ -21,6 +25,9 @@ impl Generator {
             return column;
         }
         let literal = depth == 0 || self.percent(30);
+        if !literal && self.percent(35) {
+            return self.function(scope, kind, depth);
+        }
         match kind {
             _ if !literal && self.percent(20) => {
                 self.mixes_scales |= kind == Type::Numeric;
@@ -68,6 +75,33 @@ impl Generator {
                 format!("({one})::text")
             }
             Type::Boolean => format!("({})", self.boolean(scope, depth.saturating_sub(1))),
+            other => self.rare(scope, other, literal, depth),
+        }
+    }
+
+    /// An expression of a type that few tables have.
+    fn rare(&mut self, scope: &Scope, kind: Type, literal: bool, depth: usize) -> String {
+        let literals: &[&str] = match kind {
+            Type::Interval => &["interval '1 day'", "'-2 hours'::interval", "NULL::interval"],
+            Type::Instant => &["timestamptz '2024-01-01 00:00+02'", "'infinity'::timestamptz", "NULL::timestamptz"],
+            Type::Array => &["'{}'::int[]", "ARRAY[1, 2]", "'{NULL,3}'::int[]", "NULL::int[]"],
+            Type::Json => &["'{\"n\": 1}'::jsonb", "'null'::jsonb", "'[1]'::jsonb", "NULL::jsonb"],
+            Type::Uuid => &["'11111111-2222-3333-4444-555555555555'::uuid", "NULL::uuid"],
+            Type::Mood => &["'ok'::mood", "'bad'::mood", "NULL::mood"],
+            Type::Time => &["time '12:00'", "'24:00'::time", "NULL::time"],
+            _ => &["'\\x00ff'::bytea", "''::bytea", "NULL::bytea"],
+        };
+        if literal {
+            return self.pick(literals).to_owned();
+        }
+        let one = self.expression(scope, kind, depth - 1);
+        match kind {
+            Type::Interval => format!("({one} * 2)"),
+            Type::Instant => format!("({one} + interval '1 hour')"),
+            Type::Array => format!("({one} || 4)"),
+            Type::Time => format!("({one} + interval '90 minutes')"),
+            Type::Binary => format!("({one} || '\\x01'::bytea)"),
+            _ => format!("coalesce({one}, {})", self.pick(literals)),
         }
     }
 
@@ -85,7 +119,10 @@ impl Generator {
             let (key, kind) = scope.keys[self.below(scope.keys.len())].clone();
             return self.key(&key, kind);
         }
-        let kind = self.any_type();
+        if self.percent(25) {
+            return self.odd_condition(scope, depth);
+        }
+        let kind = self.any_type(scope);
         let one = self.expression(scope, kind, depth);
         let two = self.expression(scope, kind, depth);
         match self.below(6) {
@@ -123,7 +160,13 @@ impl Generator {
         if let Some((key, Type::Integer)) = scope.keys.first().cloned()
             && self.percent(50)
         {
-            return match self.below(8) {
+            return match self.below(12) {
+                8 => format!("{key} = (SELECT max(i.k) FROM b i WHERE i.k = {key} AND i.v > 0)"),
+                9 => format!("({key}, {one}) {not}IN (SELECT i.k, i.id FROM b i)"),
+                10 => format!("{key} {not}IN (SELECT i.k FROM g i WHERE i.k = {key} AND i.w = {one})"),
+                11 => format!(
+                    "{not}EXISTS (SELECT FROM b i LEFT JOIN g j USING (k, id) WHERE i.k = {key} AND j.w IS NULL)"
+                ),
                 0 => format!("{not}EXISTS (SELECT 1 FROM b i WHERE i.k = {key})"),
                 1 => format!("{not}EXISTS (SELECT 1 FROM b i WHERE i.v = {key})"),
                 2 => format!("{key} {not}IN (SELECT i.k FROM b i)"),
@@ -134,7 +177,23 @@ impl Generator {
                 _ => format!("(SELECT count(*) FROM b i WHERE i.k = {key}) > 1"),
             };
         }
-        match self.below(10) {
+        match self.below(18) {
+            10 => format!("EXISTS (SELECT FROM b i WHERE i.v = {one} GROUP BY i.ok HAVING count(*) > 1)"),
+            11 => format!("({one}, 2) {not}IN (VALUES (1, 2), (NULL, 2), (7, 3))"),
+            12 => format!("{one} <> ALL (SELECT i.v FROM b i WHERE i.v IS NOT NULL AND i.id = 1)"),
+            13 => {
+                format!("{one} = (SELECT max(i.s) FROM a i WHERE i.id = (SELECT min(j.id) FROM e j WHERE j.s = i.s))")
+            }
+            14 => {
+                format!(
+                    "{not}EXISTS (SELECT FROM a i WHERE i.s = {one} AND EXISTS (SELECT FROM e j WHERE j.s = {one} AND j.id = i.id))"
+                )
+            }
+            15 => {
+                format!("{one} {not}IN (WITH w AS (SELECT v FROM b WHERE id = 1) SELECT v FROM w WHERE v IS NOT NULL)")
+            }
+            16 => format!("{one} {how} ANY (SELECT unnest(i.arr) FROM g i WHERE i.id = 1)"),
+            17 => format!("ARRAY(SELECT i.v FROM b i WHERE i.id = {one} ORDER BY i.k, i.v)::int[] && ARRAY[1, 2]"),
             0 => format!("{not}EXISTS (SELECT 1 FROM e i WHERE i.s = {one})"),
             1 => format!("{one} {not}IN (SELECT i.s FROM e i WHERE i.s IS NOT NULL)"),
             2 => format!("{one} {not}IN (SELECT i.v FROM b i)"),

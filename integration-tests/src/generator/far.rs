@@ -1,7 +1,7 @@
 //! FROM clauses whose rows come together from several shards. In: chance. Out: their text, and what they offer.
 //! Never: rows that nothing tells apart.
 
-use super::{A, B, E, Generator, L, R, Scope, Type, VA, VB};
+use super::{A, B, E, G, Generator, L, R, Scope, Type, VA, VB};
 
 const JOINS: [&str; 5] = ["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"];
 
@@ -9,7 +9,40 @@ impl Generator {
     /// Tables of several kinds and groups, joined on what is no key.
     pub(super) fn far_scope(&mut self) -> Scope {
         let join = self.pick(&JOINS);
-        match self.below(18) {
+        match self.below(26) {
+            18 => {
+                let mut scope = Self::pair("g x, unnest(x.arr) WITH ORDINALITY y (n, o)", [(&G, "x"); 1]);
+                scope.columns.push(("y.n".to_owned(), Type::Integer));
+                scope.identity.push("y.o".to_owned());
+                scope
+            }
+            19 => Self::beside("a x, generate_series(1, x.id) y (n)", &["y.n"], &["y.n"]),
+            20 => Self::pair(&format!("g x {join} e y ON x.w = y.s"), [(&G, "x"), (&E, "y")]),
+            21 => Self::pair(&format!("a x {join} g y ON x.s = y.w AND y.id < 3"), [(&A, "x"), (&G, "y")]),
+            22 => {
+                let from =
+                    "a x, LATERAL (SELECT v.n FROM (VALUES (x.s), (x.id), (9)) v (n) UNION ALL SELECT x.s * 2) y";
+                Self::beside(from, &["y.n"], &["y.n"])
+            }
+            23 => {
+                let from = format!(
+                    "a x {join} (SELECT k, id, row_number() OVER (PARTITION BY {} ORDER BY k, id) AS n FROM b) y ON y.k = x.k AND y.id = x.id",
+                    self.pick(&["k", "v", "k, v", "ok"])
+                );
+                Self::beside(&from, &["y.n", "y.k", "y.id"], &["y.k", "y.id"])
+            }
+            24 => {
+                let mut scope = Self::pair(
+                    &format!("a x LEFT JOIN (b y {join} e z ON z.s = y.v) ON x.k = y.k"),
+                    [(&A, "x"), (&B, "y")],
+                );
+                scope.add(&E, "z");
+                scope
+            }
+            25 => {
+                let from = format!("a x {join} (SELECT DISTINCT s FROM e UNION SELECT v FROM b) y ON y.s = x.s");
+                Self::beside(&from, &["y.s"], &["y.s"])
+            }
             0 => Self::pair(&format!("a x {join} e y ON x.s = y.s"), [(&A, "x"), (&E, "y")]),
             1 => Self::pair(&format!("e x {join} b y ON x.s = y.v"), [(&E, "x"), (&B, "y")]),
             2 => Self::pair(&format!("a x {join} a y ON x.s = y.id"), [(&A, "x"), (&A, "y")]),
@@ -51,7 +84,7 @@ impl Generator {
         }
     }
 
-    fn pair(from: &str, tables: [(&super::Table, &str); 2]) -> Scope {
+    fn pair<const N: usize>(from: &str, tables: [(&super::Table, &str); N]) -> Scope {
         let mut scope = Scope { from: from.to_owned(), ..Scope::default() };
         tables.into_iter().for_each(|(table, alias)| scope.add(table, alias));
         scope

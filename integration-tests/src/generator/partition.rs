@@ -18,7 +18,7 @@ impl Generator {
         self.begin(false);
         let mut scope = self.scope();
         let condition = if self.percent(30) { self.sub_condition(&scope) } else { self.boolean(&scope, 2) };
-        let kind = self.any_type();
+        let kind = self.any_type(&scope);
         let value = self.expression(&scope, kind, 1);
         let items = format!("{}, {value}", scope.identity.join(", "));
         let mut query = |more: Option<String>| {

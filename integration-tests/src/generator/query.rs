@@ -29,7 +29,7 @@ impl Generator {
         let count = 1 + self.below(4);
         let mut items: Vec<String> = vec![];
         for place in 0..count {
-            let kind = self.any_type();
+            let kind = self.any_type(&scope);
             let inner = !distinct && self.percent(6);
             let expression = if inner { self.scalar(&scope) } else { self.expression(&scope, kind, 2) };
             let name = match self.below(8) {
@@ -38,6 +38,9 @@ impl Generator {
                 _ => String::new(),
             };
             items.push(if name.is_empty() { expression } else { format!("{expression} AS {name}") });
+        }
+        if !distinct && self.percent(5) {
+            return self.with_ties(&scope);
         }
         if !distinct && self.percent(7) {
             return (self.first_of_each(&scope, &items), true);
@@ -59,7 +62,7 @@ impl Generator {
             }
         } else {
             for _ in 0..self.below(3) {
-                let kind = self.any_type();
+                let kind = self.any_type(&scope);
                 let what = match self.below(5) {
                     0 => (1 + self.below(items.len())).to_string(),
                     1 => items[self.below(items.len())].split(" AS ").last().unwrap_or("1").to_owned(),
@@ -67,7 +70,7 @@ impl Generator {
                     _ => self.expression(&scope, kind, 0),
                 };
                 // a constant is no place in ORDER BY
-                if what != "*" && (what.parse::<i64>().is_err() || what.parse::<usize>().is_ok_and(|n| n > 0)) {
+                if what != "*" && (what.parse::<f64>().is_err() || what.parse::<usize>().is_ok_and(|n| n > 0)) {
                     order.push(format!("{what}{}", self.direction()));
                 }
             }
@@ -77,11 +80,22 @@ impl Generator {
         (sql, true)
     }
 
+    /// The first rows and all their equals, whose order among themselves is chance.
+    fn with_ties(&mut self, scope: &Scope) -> (String, bool) {
+        let kind = self.any_type(scope);
+        let by = self.column(scope, kind).unwrap_or_else(|| "1".to_owned());
+        let (list, direction, condition) = (scope.identity.join(", "), self.direction(), Self::condition(scope));
+        let (offset, count) = (self.pick(&["", " OFFSET 0", " OFFSET 0 ROWS"]), self.below(6));
+        let list = if list.is_empty() { "1".to_owned() } else { list };
+        let from = format!("{list} FROM {}{condition} ORDER BY {by}{direction}", scope.from);
+        (format!("SELECT {from}{offset} FETCH FIRST {count} ROWS WITH TIES"), false)
+    }
+
     /// DISTINCT ON: the first row of each value, in an order without ties.
     fn first_of_each(&mut self, scope: &Scope, items: &[String]) -> String {
         let mut on: Vec<String> = vec![];
         for _ in 0..=self.below(2) {
-            let kind = self.any_type();
+            let kind = self.any_type(scope);
             on.extend(self.column(scope, kind).filter(|column| !on.contains(column)));
         }
         on.extend(if on.is_empty() { scope.identity.first().cloned() } else { None });
@@ -93,18 +107,20 @@ impl Generator {
     }
 
     pub(super) fn aggregate(&mut self, scope: &Scope) -> String {
-        let kind = self.any_type();
+        let kind = self.any_type(scope);
         let numeric = [Type::Integer, Type::Numeric, Type::Float][self.below(3)];
         let of = self.expression(scope, kind, 1);
         let number = self.expression(scope, numeric, 1);
         let condition = self.boolean(scope, 1);
         let whole = self.expression(scope, Type::Integer, 1);
         let identity = scope.identity.join(", ");
-        let call = match self.below(26) {
+        let call = match self.below(38) {
+            26..38 => self.rare_aggregate(scope, &whole),
             0..3 => "count(*)".to_owned(),
             3 => format!("count({of})"),
             4 | 5 => format!("sum({number})"),
             6 | 7 => format!("avg({number})"),
+            8..12 if !kind.has_extremes() => format!("count({of})"),
             8 | 9 => format!("min({of})"),
             10 | 11 => format!("max({of})"),
             12 => format!("bool_and({condition})"),
@@ -124,10 +140,41 @@ impl Generator {
             24 => format!("count(*) * 2 + coalesce(sum({whole}), 0)"),
             _ => format!("every({condition})"),
         };
-        if self.percent(15) && !call.contains("coalesce(sum") {
+        let one_call =
+            !["coalesce(sum", " / ", " > count"].iter().any(|part| call.contains(part)) || call.starts_with("avg(");
+        if self.percent(15) && one_call && call.ends_with(')') {
             return format!("{call} FILTER (WHERE {})", self.boolean(scope, 1));
         }
         call
+    }
+
+    /// An aggregate that is seen less often.
+    fn rare_aggregate(&mut self, scope: &Scope, whole: &str) -> String {
+        let identity = scope.identity.join(", ");
+        let other = self.expression(scope, Type::Integer, 1);
+        let text = self.expression(scope, Type::Text, 1);
+        let (float, interval) = (self.expression(scope, Type::Float, 0), self.expression(scope, Type::Interval, 1));
+        let condition = self.boolean(scope, 1);
+        match self.below(14) {
+            0 => {
+                self.floats = true;
+                let two = self.pick(&["regr_sxx", "regr_avgx", "regr_avgy", "regr_syy"]);
+                format!("{two}({whole} % 1000, {other} % 1000)")
+            }
+            1 => format!("regr_count({whole}, {other})"),
+            2 => format!("string_agg(DISTINCT ({text} COLLATE \"C\"), ',' ORDER BY ({text} COLLATE \"C\"))"),
+            3 => format!("array_agg(DISTINCT {whole} ORDER BY {whole} DESC NULLS LAST)"),
+            4 => format!("mode() WITHIN GROUP (ORDER BY {whole})"),
+            5 => format!("percentile_cont(0.25) WITHIN GROUP (ORDER BY {float})"),
+            6 => format!("rank(2) WITHIN GROUP (ORDER BY {whole})"),
+            7 => format!("{}({interval})", self.pick(&["sum", "min", "max", "avg"])),
+            8 => format!("jsonb_agg({text} ORDER BY {identity})"),
+            9 => format!("max({whole}) - min({whole} / 2)").replace("- min", "/ 2 - min"),
+            10 => format!("sum({whole} / 4) / nullif(count({other}), 0)"),
+            11 => format!("count(*) FILTER (WHERE {condition}) > count({text})"),
+            12 => format!("array_agg({text} ORDER BY {whole} DESC, {identity})"),
+            _ => format!("min({text} COLLATE \"C\")"),
+        }
     }
 
     /// Groups, or one group of everything.
@@ -136,7 +183,7 @@ impl Generator {
         let mut groups: Vec<String> = vec![];
         if self.percent(70) {
             for _ in 0..=self.below(2) {
-                let kind = self.any_type();
+                let kind = self.any_type(&scope);
                 let group = if self.percent(35) && !scope.keys.is_empty() {
                     scope.keys[self.below(scope.keys.len())].0.clone()
                 } else {
@@ -152,7 +199,7 @@ impl Generator {
         for _ in 0..=self.below(3) {
             let aggregate = self.aggregate(&scope);
             let item = match self.below(12) {
-                0 => format!("coalesce({aggregate}::text, 'none')"),
+                0 if !self.floats => format!("coalesce({aggregate}::text, 'none')"),
                 1 => format!("{aggregate} AS c{}", items.len()),
                 2 => format!("{aggregate} IS NULL"),
                 _ => aggregate,
@@ -162,6 +209,10 @@ impl Generator {
         let by = match (groups.is_empty(), self.below(12)) {
             (true, _) => String::new(),
             (_, 0) => format!(" GROUP BY {} ({})", self.pick(&["ROLLUP", "CUBE"]), groups.join(", ")),
+            (_, 3) if self.percent(30) => {
+                format!(" GROUP BY DISTINCT ROLLUP ({}), CUBE ({})", groups.join(", "), groups[0])
+            }
+            (_, 4) if self.percent(30) => format!(" GROUP BY (), {}", groups.join(", ")),
             (_, 2) => format!(" GROUP BY GROUPING SETS (({}), {}, ())", groups.join(", "), groups[0]),
             (_, 1) => format!(" GROUP BY {}", (1..=groups.len()).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")),
             _ => format!(" GROUP BY {}", groups.join(", ")),
@@ -173,7 +224,9 @@ impl Generator {
             let call = self.pick(&["rank()", "sum(count(*))", "row_number()", "lag(count(*))"]);
             items.push(format!("{call} OVER (ORDER BY {order})"));
         }
-        let having = if self.percent(15) {
+        let having = if self.percent(5) {
+            format!(" HAVING count(*) >= (SELECT min(i.id) FROM b i WHERE i.v = {})", self.below(5))
+        } else if self.percent(15) {
             let aggregate = self.aggregate(&scope);
             format!(" HAVING {aggregate} IS NOT NULL AND count(*) > {}", self.below(3))
         } else {

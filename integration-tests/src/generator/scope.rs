@@ -1,7 +1,7 @@
 //! What a statement reads, and which keys it asks for. In: chance. Out: FROM clauses with what they offer; conditions on keys.
 //! Never: the rest of a query.
 
-use super::{A, B, E, Generator, R, Scope, Type};
+use super::{A, B, E, G, Generator, R, Scope, Type};
 
 impl Generator {
     /// A FROM clause, with conditions.
@@ -24,7 +24,33 @@ impl Generator {
     /// One table, or tables that are mostly joined on their key.
     fn near_scope(&mut self) -> Scope {
         let mut scope = Scope::default();
-        match self.below(24) {
+        match self.below(32) {
+            24..27 => {
+                scope.from = "g x".into();
+                scope.add(&G, "x");
+            }
+            27..30 => {
+                let kind = self.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]);
+                let on = self.pick(&["USING (k, id)", "USING (id, k)", "ON x.k = y.k AND x.id = y.id"]);
+                scope.from = format!("a x {kind} g y {on}");
+                scope.add(&A, "x");
+                scope.add(&G, "y");
+            }
+            30 => {
+                let kind = self.pick(&["JOIN", "LEFT JOIN", "FULL JOIN"]);
+                scope.from = format!("a x {kind} b y USING (k, id) {kind} g z USING (k, id)");
+                scope.add(&A, "x");
+                scope.add(&B, "y");
+                scope.add(&G, "z");
+            }
+            31 => {
+                let kind = self.pick(&["LEFT JOIN", "JOIN", "FULL JOIN"]);
+                scope.from =
+                    format!("a x {kind} (g y JOIN b z ON z.k = y.k AND z.id = y.id) ON x.k = y.k AND x.id = y.id");
+                scope.add(&A, "x");
+                scope.add(&G, "y");
+                scope.add(&B, "z");
+            }
             0..7 => {
                 scope.from = "a x".into();
                 scope.add(&A, "x");

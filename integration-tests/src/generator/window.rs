@@ -6,6 +6,9 @@ impl Generator {
     /// A query with one or two window functions.
     pub(super) fn window(&mut self) -> (String, bool) {
         let scope = self.scope();
+        if self.percent(25) {
+            return (self.over_query(&scope), false);
+        }
         let mut items = scope.identity.clone();
         for _ in 0..=self.below(2) {
             let call = self.over(&scope);
@@ -20,8 +23,33 @@ impl Generator {
         (format!("SELECT {list} {from} ORDER BY {order}{limit}"), true)
     }
 
+    /// A query whose window functions are named, filtered, or over groups.
+    fn over_query(&mut self, scope: &Scope) -> String {
+        let (identity, from) = (scope.identity.join(", "), format!("FROM {}{}", scope.from, Self::condition(scope)));
+        let partition = self.partition_by(scope);
+        let whole = self.expression(scope, Type::Integer, 1);
+        let kind = self.any_type(scope);
+        let by = self.column(scope, kind).unwrap_or_else(|| whole.clone());
+        let how = self.pick(&["row_number()", "rank()", "dense_rank()", "count(*)"]);
+        match self.below(6) {
+            0 | 1 => format!(
+                "SELECT q.i, q.n FROM (SELECT {whole} AS i, {how} OVER ({partition}ORDER BY {identity}) AS n {from}) q WHERE q.n <= 2"
+            ),
+            2 => format!(
+                "SELECT {identity}, sum({whole}) OVER w, first_value({by}) OVER (w ROWS UNBOUNDED PRECEDING) {from} WINDOW w AS ({partition}ORDER BY {identity})"
+            ),
+            3 => format!(
+                "SELECT {by}, count(*), rank() OVER (ORDER BY count(*) DESC), sum(count(*)) OVER () {from} GROUP BY {by}"
+            ),
+            4 => format!("SELECT DISTINCT {by}, max({whole}) OVER (PARTITION BY {by}) {from}"),
+            _ => format!(
+                "SELECT {identity}, nth_value({by}, 2) OVER ({partition}ORDER BY {identity} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING), count(*) OVER (ORDER BY {whole} RANGE BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE TIES) {from}"
+            ),
+        }
+    }
+
     fn over(&mut self, scope: &Scope) -> String {
-        let kind = self.any_type();
+        let kind = self.any_type(scope);
         let of = self.expression(scope, kind, 1);
         let whole = self.expression(scope, Type::Integer, 1);
         let partition = self.partition_by(scope);
@@ -57,7 +85,7 @@ impl Generator {
     }
 
     fn partition_by(&mut self, scope: &Scope) -> String {
-        let kind = self.any_type();
+        let kind = self.any_type(scope);
         match (scope.keys.first(), self.below(10)) {
             (Some((key, _)), 0..4) => format!("PARTITION BY {key} "),
             (_, 4 | 5) => self.column(scope, kind).map(|by| format!("PARTITION BY {by} ")).unwrap_or_default(),
