@@ -95,7 +95,6 @@ COMMIT;
 
 -- case: one snapshot [trap 24]
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
--- may refuse
 SELECT count(*) FROM site;
 SELECT site_id FROM site WHERE site_id = 3;
 SELECT count(*) FROM item i JOIN site s ON s.site_id = i.maker;
