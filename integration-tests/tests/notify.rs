@@ -6,7 +6,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Buf;
-use pgring_integration_tests::client::{Frame, Raw};
+use pgring_config::catalog::shards::SeedShard;
+use pgring_config::catalog::{Catalog, Change};
+use pgring_config::ids::ShardName;
+use pgring_config::topology::Connection;
+use pgring_integration_tests::client::{Frame, Raw, connect};
 use pgring_integration_tests::faults::{eventually, within};
 use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
 use pgring_integration_tests::{Cluster, shards};
@@ -447,4 +451,55 @@ async fn pipelined_batches_of_a_listener_are_all_answered() {
         all
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_listens_hears_a_shard_that_is_added() {
+    let cluster = Cluster::start(shards(1)).await;
+    let port = cluster.router().port();
+    let (mut a, mut b) = (log_in(port).await, log_in(port).await);
+    run(&mut a, "LISTEN grown").await;
+    // A LISTEN that is not committed yet belongs to it too.
+    run(&mut b, "BEGIN").await;
+    run(&mut b, "LISTEN grown").await;
+    let added = start_servers(1, &test_options()).remove(0);
+    let of = |server: &Server| {
+        format!("host=127.0.0.1 port={} user=postgres password=postgres dbname={DATABASE}", server.port())
+    };
+    let catalog = Catalog::open(&of(cluster.shard(0)), "pgring", DATABASE).await.unwrap();
+    let shard = SeedShard {
+        name: ShardName::new("added"),
+        weight: 1.0,
+        zone: None,
+        connection: Connection(of(&added).into()),
+        read_only: false,
+        active: true,
+        replicas: vec![],
+    };
+    assert_eq!(catalog.add_shard(&shard).await.unwrap(), Change::Changed);
+    let listens = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgring listener'";
+    let there = connect(&of(&added)).await;
+    let joined = || async { (there.query_one(listens, &[]).await.unwrap().get::<_, i64>(0) == 1).then_some(()) };
+    eventually("the added shard has a listener", PATIENCE, joined).await;
+    // Once one of its notifications is heard, all that come later are.
+    let said = || async { there.batch_execute("NOTIFY grown, 'first'").await.unwrap() };
+    let first = async {
+        loop {
+            said().await;
+            if let Ok(Some(frame)) = a.read_within(Duration::from_millis(200)).await {
+                return frame.tag;
+            }
+        }
+    };
+    assert_eq!(within(PATIENCE, first).await, b'A');
+    run(&mut b, "COMMIT").await;
+    there.batch_execute("NOTIFY grown, 'last'").await.unwrap();
+    for raw in [&mut a, &mut b] {
+        while heard(raw).await != "A other grown last" {}
+    }
+    // And it is left with the last who listens.
+    run(&mut a, "UNLISTEN *").await;
+    run(&mut b, "UNLISTEN *").await;
+    let left = || async { (there.query_one(listens, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(()) };
+    eventually("the added shard's listener is gone", PATIENCE, left).await;
 }

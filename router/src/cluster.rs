@@ -165,7 +165,7 @@ impl Database {
     /// Swaps in what is new; plans made before are void if tables or schema differ.
     pub fn publish(&self, topology: Option<(Arc<Topology>, Arc<[Place]>)>, schema: Option<Arc<Schema>>) {
         // Both halves may be published at the same time.
-        self.snapshot.rcu(|before| {
+        let before = self.snapshot.rcu(|before| {
             let (topology, places) = topology.clone().unwrap_or((before.topology.clone(), before.places.clone()));
             let schema = schema.clone().unwrap_or(before.schema.clone());
             let tables = topology.tables_version == before.topology.tables_version;
@@ -173,6 +173,15 @@ impl Database {
             let plans = if same { before.plans } else { PLANS.fetch_add(1, Ordering::Relaxed) };
             Snapshot { topology, schema, places, plans }
         });
+        let now = self.snapshot();
+        if !before.topology.shards.iter().map(|shard| &shard.name).eq(now
+            .topology
+            .shards
+            .iter()
+            .map(|shard| &shard.name))
+        {
+            self.hubs.moved();
+        }
     }
 }
 

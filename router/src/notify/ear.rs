@@ -29,6 +29,7 @@ struct Heard {
     waiting: VecDeque<(Option<Arc<str>>, Bytes)>,
     bytes: usize,
     is_full: bool,
+    moved: bool,
 }
 
 impl Ear {
@@ -103,18 +104,29 @@ impl Ear {
         }
     }
 
+    /// Its hubs may be others now.
+    pub(super) fn move_on(&self) {
+        self.heard().moved = true;
+        self.wake.notify_one();
+    }
+
+    /// Whether its hubs may be others than when this was asked last.
+    pub fn has_moved(&self) -> bool {
+        std::mem::take(&mut self.heard().moved)
+    }
+
     /// More came than may wait: something was lost.
     pub fn is_full(&self) -> bool {
         self.heard().is_full
     }
 
-    /// Waits until something was heard, or lost.
+    /// Waits until something was heard, or lost, or its hubs may be others.
     pub async fn something(&self) {
         loop {
             let woken = self.wake.notified();
             {
                 let heard = self.heard();
-                if heard.is_full || !heard.waiting.is_empty() {
+                if heard.is_full || heard.moved || !heard.waiting.is_empty() {
                     return;
                 }
             }

@@ -153,6 +153,7 @@ impl Task {
             // Without a connection there is nothing that could still come.
             Ask::CatchUp(done) if !matches!(self.link, Link::Up(_)) => drop(done.send(())),
             Ask::CatchUp(done) => self.next.push(Ask::CatchUp(done)),
+            Ask::Moved => self.channels.values().flatten().for_each(|(ear, _)| ear.move_on()),
         }
     }
 
@@ -265,7 +266,7 @@ impl Task {
                 (Ask::Join { done, .. }, Some(fields)) => drop(done.send(Err(NotifyError::Server(fields.clone())))),
                 (Ask::Join { done, .. }, None) => drop(done.send(Ok(()))),
                 (Ask::CatchUp(done), _) => drop(done.send(())),
-                (Ask::Leave { .. }, _) => {}
+                (Ask::Leave { .. } | Ask::Moved, _) => {}
             }
         }
         if std::mem::take(&mut self.lost) {
@@ -324,7 +325,7 @@ impl Task {
                     match ask {
                         Ask::Join { done, .. } => drop(done.send(Err(error.clone()))),
                         Ask::CatchUp(done) => drop(done.send(())),
-                        Ask::Leave { .. } => {}
+                        Ask::Leave { .. } | Ask::Moved => {}
                     }
                 }
             }

@@ -82,6 +82,7 @@ enum Ask {
     Join { channel: Arc<str>, ear: Arc<Ear>, done: oneshot::Sender<Result<(), NotifyError>> },
     Leave { channel: Arc<str>, ear: Arc<Ear> },
     CatchUp(oneshot::Sender<()>),
+    Moved,
 }
 
 /// Whose a backend's notifications are.
@@ -201,11 +202,27 @@ impl Membership {
     }
 }
 
+impl Membership {
+    /// Joins the hubs among these that it is not at, without waiting for them, and leaves those that are not.
+    pub fn follow(&mut self, hubs: &[Arc<Hub>]) {
+        let is_in = |hub: &Arc<Hub>, hubs: &[Arc<Hub>]| hubs.iter().any(|other| Arc::ptr_eq(hub, other));
+        let before = std::mem::replace(&mut self.hubs, hubs.to_vec());
+        for hub in hubs.iter().filter(|hub| !is_in(hub, &before)) {
+            // The hub goes on trying to reach its server.
+            let ask = Ask::Join { channel: self.channel.clone(), ear: self.ear.clone(), done: oneshot::channel().0 };
+            let _ = hub.asks.send(ask);
+        }
+        before.iter().filter(|hub| !is_in(hub, hubs)).for_each(|hub| self.leave(hub));
+    }
+
+    fn leave(&self, hub: &Hub) {
+        let _ = hub.asks.send(Ask::Leave { channel: self.channel.clone(), ear: self.ear.clone() });
+    }
+}
+
 impl Drop for Membership {
     fn drop(&mut self) {
-        for hub in &self.hubs {
-            let _ = hub.asks.send(Ask::Leave { channel: self.channel.clone(), ear: self.ear.clone() });
-        }
+        self.hubs.iter().for_each(|hub| self.leave(hub));
     }
 }
 
@@ -230,6 +247,13 @@ impl Hubs {
         let hub = Hub::start(key.clone(), locate());
         hubs.insert(key, Arc::downgrade(&hub));
         hub
+    }
+
+    /// The database's shards are others than before: everybody who listens looks for its hubs.
+    pub fn moved(&self) {
+        for hub in self.all() {
+            let _ = hub.asks.send(Ask::Moved);
+        }
     }
 
     /// The hubs that listen to a shard.

@@ -111,6 +111,8 @@ impl Session {
         let joined = Membership::join(channel, &listening.ear, &listening.hubs).await;
         let act = Listen::Start(joined.map_err(|error| refused(&error))?);
         self.act(act);
+        // A shard may have been added since the hubs were looked up, before this session could hear of that.
+        self.follow_shards()?;
         build::command_complete(&mut self.client.out, "LISTEN");
         Ok(Done::Open)
     }
@@ -218,8 +220,28 @@ impl Session {
         }
     }
 
+    /// The session is at the hubs of the shards that there are.
+    fn follow_shards(&mut self) -> Result<(), Fault> {
+        let hubs = self.hubs()?;
+        let Some(listening) = &mut self.listening else { return Ok(()) };
+        let pending = self.txn.iter_mut().flat_map(|txn| &mut txn.listens).filter_map(|act| match act {
+            Listen::Start(membership) => Some(membership),
+            _ => None,
+        });
+        listening.channels.iter_mut().chain(pending).for_each(|membership| membership.follow(&hubs));
+        listening.hubs = hubs;
+        Ok(())
+    }
+
+    fn follow_if_moved(&mut self) {
+        if self.listening.as_ref().is_some_and(|listening| listening.ear.has_moved()) {
+            self.follow_shards().ok();
+        }
+    }
+
     /// Before ReadyForQuery outside a transaction: what the servers have sent so far goes to the client.
     pub(super) async fn hear_before_ready(&mut self) -> Result<(), End> {
+        self.follow_if_moved();
         let Some(listening) = &self.listening else { return Ok(()) };
         listening.catch_up().await;
         if listening.ear.is_full() {
@@ -231,6 +253,7 @@ impl Session {
 
     /// While idle: what was heard goes to the client, unless so much comes meanwhile that it cannot be kept.
     pub(super) async fn tell_heard(&mut self) -> Result<(), End> {
+        self.follow_if_moved();
         let Some(ear) = self.listening.as_ref().map(|listening| listening.ear()) else { return Ok(()) };
         if ear.is_full() {
             return Err(unread());
