@@ -3,6 +3,7 @@
 use super::splice;
 use crate::{
     error::Report,
+    merge::Merge,
     plan::{Gather, GatherSource, Many, Plan, PlanKind},
     route::{self, Route, bind::Values},
 };
@@ -50,6 +51,15 @@ fn gathered(gather: &Gather, values: &Values<'_>, topology: &Topology, text: &st
     step("gather", names(topology, &all), text, why)
 }
 
+/// What is done with the shards' rows.
+pub fn how(merge: &Merge) -> &'static str {
+    match (&merge.group_by, merge.order.is_empty()) {
+        (Some(_), _) => "partial aggregates are combined",
+        (None, false) => "sorted rows are merged",
+        (None, true) => "rows are concatenated",
+    }
+}
+
 /// The steps of a planned statement.
 ///
 /// # Errors
@@ -72,7 +82,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
         }
         PlanKind::Gather(gather) => gathered(gather, values, topology, &text),
         PlanKind::Copy(copy) => reject(&copy.refusal),
-        PlanKind::ExplainRoute { .. } | PlanKind::Builtin(_) => {
+        PlanKind::ExplainRoute { .. } | PlanKind::Explain(_) | PlanKind::Builtin(_) => {
             step("local", String::new(), &text, "answered by pgring")
         }
         PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => reject(refusal),
@@ -85,16 +95,12 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             Route::Many(shards) => match &sharded.many {
                 Many::Refuse(refusal) => reject(refusal),
                 Many::Gather(gather) => gathered(gather, values, topology, &text),
+                Many::Explain(_) => step("local", String::new(), &text, "answered by pgring"),
                 Many::Merge { splices, merge, .. } => {
                     let all = topology.all_owners(sharded.group).len();
                     let kind = if shards.len() == all { "scatter" } else { "subset" };
                     let sql = String::from_utf8_lossy(&splice::apply(values.text, values.lexed, splices)).into_owned();
-                    let how = match (&merge.group_by, merge.order.is_empty()) {
-                        (Some(_), _) => "partial aggregates are combined",
-                        (None, false) => "sorted rows are merged",
-                        (None, true) => "rows are concatenated",
-                    };
-                    step(kind, names(topology, &shards), &sql, how)
+                    step(kind, names(topology, &shards), &sql, how(merge))
                 }
             },
         },

@@ -2,6 +2,7 @@
 
 mod copy_in;
 pub mod explain;
+pub mod explained;
 pub mod frontend;
 pub mod gather;
 pub mod relay;

@@ -19,6 +19,18 @@ pub struct Origin {
     len: usize,
 }
 
+/// Parts of the client's text (spans) after `head`, one behind the other with `between`; and where they came from.
+pub fn joined(text: &str, head: &str, spans: &[(usize, usize)], between: &str) -> (String, Vec<Origin>) {
+    let (mut out, mut origins) = (head.to_owned(), Vec::with_capacity(spans.len()));
+    for (nth, (from, to)) in spans.iter().enumerate() {
+        out.push_str(if nth == 0 { "" } else { between });
+        let part = text.get(*from..*to).unwrap_or_default();
+        origins.push(Origin { at: out.len(), from: *from, len: part.len() });
+        out.push_str(part);
+    }
+    (out, origins)
+}
+
 /// The text with the splices (in order of their place) applied.
 pub fn apply(text: &[u8], lexed: &Lexed, splices: &[Splice]) -> Vec<u8> {
     apply_with_origins(text, lexed, splices).0
@@ -48,6 +60,12 @@ pub fn apply_with_origins(text: &[u8], lexed: &Lexed, splices: &[Splice]) -> (Ve
     }
     own(&mut out, at, text.len());
     (out, origins)
+}
+
+/// Origins in a text with so many bytes of the client's before it, on both sides.
+pub fn behind(bytes: usize, origins: &[Origin]) -> Vec<Origin> {
+    let moved = origins.iter().map(|run| Origin { at: run.at + bytes, from: run.from + bytes, len: run.len });
+    std::iter::once(Origin { at: 0, from: 0, len: bytes }).chain(moved).collect()
 }
 
 /// Brings positions in errors about a spliced text back to the client's text.

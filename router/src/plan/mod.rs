@@ -161,6 +161,8 @@ pub enum PlanKind {
         /// Where the explained statement begins, in coordinates of the shape.
         statement_at: u32,
     },
+    /// `EXPLAIN` of a statement over several shards, which begins at this byte of the shape.
+    Explain(u32),
     /// Is answered by pgring itself.
     Builtin(Builtin),
     /// Is refused with 0A000 (or another SQLSTATE).
@@ -199,6 +201,8 @@ pub enum Many {
     },
     /// Copy what it needs to one server, which answers it.
     Gather(Box<Gather>),
+    /// `EXPLAIN`: each shard explains its part of the statement, which begins at this byte of the shape.
+    Explain(u32),
 }
 
 /// A SELECT that one PostgreSQL finishes: the rows that it needs are copied there, into temporary tables that hide the

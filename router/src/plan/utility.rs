@@ -105,18 +105,21 @@ fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     {
         return not_understood(input, "EXPLAIN of this verb");
     }
-    explained(build::statement(input, tokens, at), analyze)
+    let Some(statement_at) = input.lexed.shape_at(start.start) else {
+        return not_understood(input, "EXPLAIN in an unknown form");
+    };
+    explained(build::statement(input, tokens, at), analyze, statement_at)
 }
 
 /// The plan of an EXPLAIN from that of its statement: never merged, and without effect unless it is executed.
-fn explained(mut inner: Plan, analyze: bool) -> Plan {
+fn explained(mut inner: Plan, analyze: bool, statement_at: u32) -> Plan {
     if let PlanKind::Gather(_) = inner.kind {
-        let what = "EXPLAIN of a statement over several shards";
-        inner = refuse(refusal(catalogue::MANY_SHARDS, what, "Use EXPLAIN (ROUTE)."));
+        inner.kind = PlanKind::Explain(statement_at);
     }
     if let PlanKind::Sharded(sharded) = &mut inner.kind {
-        let what = "EXPLAIN of a statement over several shards";
-        sharded.many = Many::Refuse(refusal(catalogue::MANY_SHARDS, what, "Use EXPLAIN (ROUTE)."));
+        if !matches!(sharded.many, Many::Refuse(_)) {
+            sharded.many = Many::Explain(statement_at);
+        }
         inner.fixed_slots.clear();
     }
     if matches!(inner.kind, PlanKind::Builtin(_)) {

@@ -1,31 +1,25 @@
-//! Calls: where a planned statement runs, and what needs more than passing on: several shards, changes of schema,
-//! EXPLAIN (ROUTE), and what pgring answers itself.
+//! Calls: where a planned statement runs, and what needs more than passing on: several shards, changes of schema, and
+//! what pgring answers itself.
 
 use super::{
     End, Fault, Session,
     hold::{self, Held},
     made::Change,
-    own,
     prepared::Prepared,
     simple::{Done, Statement, Target},
-    verbs::text_field,
 };
 use crate::{
-    admin::{self, Caller},
+    admin,
     cluster::Snapshot,
     error::{Report, catalogue},
     execute::{
-        explain::ExplainStep,
         scatter::{Scatter, ScatterError, scatter},
         splice::{self, Positions},
     },
     keeper,
     merge::{Bounds, TextStyle},
     metrics::RouteKind,
-    plan::{
-        AdminText, Builtin, BuiltinCall, BuiltinColumn, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Source,
-        ddl::shard_rule,
-    },
+    plan::{Builtin, CreatedTable, Ddl, Many, Plan, PlanKind, Sharded, Source, ddl::shard_rule},
     pool::conn::{Conn, ConnError},
     route::{
         self, Route,
@@ -40,7 +34,7 @@ use pgring_config::{
     key::KeyType,
     tables::{TableKind, TableName, TableState},
 };
-use pgring_protocol::message::{build, result::Field};
+use pgring_protocol::message::build;
 use std::sync::Arc;
 
 /// Bytes that groups of one statement may take.
@@ -57,6 +51,8 @@ pub(super) struct Execution<'a> {
     pub(super) describe: bool,
     /// It wants no more than so many rows.
     pub(super) max_rows: Option<u64>,
+    /// Number of its portal, where the rest of its rows may be asked for.
+    pub(super) portal: Option<u64>,
 }
 
 impl Session {
@@ -111,7 +107,7 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
-            PlanKind::Gather(_) if snapshot.topology.shards.len() == 1 => server(default, reach),
+            PlanKind::Gather(_) | PlanKind::Explain(_) if snapshot.topology.shards.len() == 1 => server(default, reach),
             // With one shard there is nothing to be apart: PostgreSQL judges the statement itself.
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)
                 if snapshot.topology.shards.len() == 1 && is_about_shards(refusal) =>
@@ -164,8 +160,13 @@ impl Session {
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
             PlanKind::Ddl(ddl) => self.ddl(ddl, values, execution, snapshot).await.map(|()| RouteKind::Broadcast),
-            PlanKind::ExplainRoute { analyze, statement_at } => {
-                self.explain(*analyze, *statement_at, values, execution, snapshot).await.map(|()| RouteKind::Builtin)
+            PlanKind::ExplainRoute { statement_at, .. } => {
+                let explained = Box::pin(self.explain_route(*statement_at, values, execution, snapshot));
+                explained.await.map(|()| RouteKind::Builtin)
+            }
+            PlanKind::Explain(statement_at) => {
+                let explained = Box::pin(self.explain_shards(*statement_at, values, execution, snapshot));
+                explained.await.map(|()| RouteKind::Builtin)
             }
             PlanKind::Builtin(builtin) => self.builtin(builtin, values, execution).await.map(|()| RouteKind::Builtin),
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
@@ -209,9 +210,8 @@ impl Session {
                 Ok(())
             }
             Err(ConnError::Server(fields)) => {
-                build::error(&mut self.client.out, &fields);
                 self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
-                Err(Fault::Told)
+                Err(self.told(*fields))
             }
             Err(error) => Err(self.lost_while_held(&error)),
             Ok(()) => {
@@ -249,8 +249,15 @@ impl Session {
                 return Err(self.refuse(Self::refused(refusal), values.text, execution.as_ref(), snapshot).await);
             }
             Many::Gather(gather) => return self.answer_by_gather(gather, values, execution, snapshot).await,
+            Many::Explain(statement_at) => {
+                let explained = Box::pin(self.explain_shards(*statement_at, values, execution, snapshot));
+                return explained.await.map(|()| RouteKind::Builtin);
+            }
             Many::Merge { splices, merge, gather } => (splices, merge, gather),
         };
+        if let (Some(gather), Some(_), Route::Many(_)) = (gather, execution.and_then(|one| one.portal), &route) {
+            return self.answer_by_gather(gather, values, execution, snapshot).await;
+        }
         let shards = match route {
             Route::Many(shards) => shards,
             Route::One(shard) => vec![shard],
@@ -375,15 +382,7 @@ impl Session {
         let finished = result.is_ok() || (another_way && self.txn.is_some());
         self.drain_all(held, finished, reach).await;
         self.me.end_work();
-        match result {
-            Ok(_) => Ok(()),
-            Err(mut error) => {
-                if let ScatterError::Server(fields) = &mut error {
-                    positions.correct(fields);
-                }
-                Err(self.fault_of(error))
-            }
-        }
+        result.map(|_| ()).map_err(|error| self.fault_of(error, Some(positions)))
     }
 
     /// Holds the backends of several shards, which are in the order of their numbers: so no two sessions wait for
@@ -419,10 +418,15 @@ impl Session {
         }
     }
 
-    /// The end of a statement over several shards with this error.
-    pub(super) fn fault_of(&mut self, error: ScatterError) -> Fault {
+    /// The end of a statement over several shards with this error. `positions`: the servers got another text.
+    pub(super) fn fault_of(&mut self, error: ScatterError, positions: Option<&Positions<'_>>) -> Fault {
         match error {
-            ScatterError::Server(fields) => self.told(*fields),
+            ScatterError::Server(mut fields) => {
+                if let Some(positions) = positions {
+                    positions.correct(&mut fields);
+                }
+                self.told(*fields)
+            }
             ScatterError::Report(report) => Fault::Report(report),
             ScatterError::Backend(error) => hold::lost(&error, false).into(),
             ScatterError::Client(error) => Fault::End(End::from(error)),
@@ -663,201 +667,6 @@ impl Session {
             tracing::warn!(database = %self.database.name, %error, "the schema could not be read after a change");
         }
     }
-
-    /// A statement that pgring answers itself.
-    async fn builtin(
-        &mut self,
-        builtin: &Builtin,
-        values: &Values<'_>,
-        execution: Option<Execution<'_>>,
-    ) -> Result<(), Fault> {
-        let (fields, rows, tag) = match builtin {
-            Builtin::Select(columns) => {
-                let row = columns.iter().map(|column| self.builtin_call(&column.call, values));
-                (builtin_fields(columns), vec![row.collect::<Result<_, _>>()?], "SELECT 1".to_owned())
-            }
-            Builtin::Signal(signal) => {
-                self.signal(signal, values).await?;
-                (vec![bool_field(&signal.name)], vec![vec![Some("t".to_owned())]], "SELECT 1".to_owned())
-            }
-            Builtin::Admin(text) => {
-                let table = self.admin_call(text, values, true).await?;
-                (table.fields(), table.rows, "CALL".to_owned())
-            }
-            Builtin::Channels(name) => {
-                let rows = self.listening.iter().flat_map(|listening| listening.channels());
-                let rows: Vec<_> = rows.map(|channel| vec![Some(channel.to_owned())]).collect();
-                let tag = format!("SELECT {}", rows.len());
-                (vec![text_field(name)], rows, tag)
-            }
-            Builtin::Show(text) => {
-                let table = self.admin_call(text, values, false).await?;
-                let tag = format!("SELECT {}", table.rows.len());
-                (table.fields(), table.rows, tag)
-            }
-        };
-        if let Some(execution) = &execution
-            && let Some(described) = self.own_fields_of(builtin, execution.prepared)
-            && described.len() != fields.len()
-        {
-            return Err(Report::new(catalogue::UNSUPPORTED)
-                .detail("a command whose columns were not known when it was described")
-                .hint("Give the command as a literal, not as a parameter.")
-                .into());
-        }
-        let formats = execution.map_or(&[][..], |execution| execution.result_formats);
-        own::answer(&mut self.client.out, fields, &rows, formats, execution.is_none_or(|execution| execution.describe));
-        build::command_complete(&mut self.client.out, &tag);
-        Ok(())
-    }
-
-    fn builtin_call(&mut self, call: &BuiltinCall, values: &Values<'_>) -> Result<Option<String>, Fault> {
-        let (table, key) = match call {
-            BuiltinCall::Version => return Ok(Some(format!("pgring {}", env!("CARGO_PKG_VERSION")))),
-            BuiltinCall::BackendPid => return Ok(Some(self.me.id.to_string())),
-            BuiltinCall::Token(table, key) | BuiltinCall::ShardOf(table, key) => (table, key),
-        };
-        let Some(Some(table)) = values.text_of(table) else { return Ok(None) };
-        let Some(Some(key)) = values.text_of(key) else { return Ok(None) };
-        let name = self.table_name(&table)?;
-        let snapshot = self.database.snapshot().clone();
-        let TableKind::Sharded(sharded) = snapshot.topology.kind(&name) else {
-            return Err(Report::with(catalogue::UNKNOWN_TABLE, format!("table \"{table}\" is not sharded")).into());
-        };
-        let family = snapshot.topology.group(sharded.group).map(|group| group.family);
-        let key_type = sharded.key_type.or(family.map(default_type)).unwrap_or(KeyType::Text);
-        let key = key_type.parse_text(&key).map_err(|error| {
-            Report::with(catalogue::INVALID_KEY, format!("\"{key}\" is no key of table \"{table}\""))
-                .detail(error.to_string())
-        })?;
-        Ok(match call {
-            BuiltinCall::ShardOf(..) => {
-                let owner = snapshot.topology.owner(sharded.group, &key);
-                owner.map(|shard| snapshot.topology.shard(shard).name.to_string())
-            }
-            _ => Some(key.token().0.to_string()),
-        })
-    }
-
-    /// A table as a text names it, through the search path.
-    fn table_name(&mut self, text: &str) -> Result<TableName, Fault> {
-        let parts = qualified(text)
-            .ok_or_else(|| Report::with(catalogue::UNKNOWN_TABLE, format!("\"{text}\" is no name of a table")))?;
-        let path = self.search_path();
-        let snapshot = self.database.snapshot();
-        let found = match parts {
-            (Some(schema), name) => Some(TableName::new(schema, name)),
-            (None, name) => path
-                .schemas
-                .iter()
-                .map(|schema| TableName::new(schema.clone(), name.clone()))
-                .find(|name| snapshot.topology.table(name).is_some() || snapshot.schema.relation(name).is_some()),
-        };
-        found
-            .filter(|name| snapshot.topology.table(name).is_some() || snapshot.schema.relation(name).is_some())
-            .ok_or_else(|| Report::with(catalogue::UNKNOWN_TABLE, format!("relation \"{text}\" does not exist")).into())
-    }
-
-    async fn admin_call(
-        &mut self,
-        text: &AdminText,
-        values: &Values<'_>,
-        is_call: bool,
-    ) -> Result<admin::Table, Fault> {
-        let Some(Some(text)) = values.text_of(&text.0) else {
-            return Err(Report::with(catalogue::ADMIN_SYNTAX, "an admin command is one text, not NULL").into());
-        };
-        let text = if is_call { text } else { format!("SHOW {text}") };
-        // A rule for a table that is yet to be made goes with the transaction: it is forgotten when that is rolled back.
-        let planned = admin::ruled_table(&text).filter(|table| {
-            let snapshot = self.database.snapshot();
-            let new = snapshot.schema.relation(table).is_none() && snapshot.topology.table(table).is_none();
-            new && self.txn.as_ref().is_some_and(|txn| !txn.schema_changed)
-        });
-        let caller = Caller {
-            user: self.user.clone(),
-            database: Some(self.database.clone()),
-            in_transaction: self.txn.is_some() && planned.is_none(),
-        };
-        let answer = admin::run(&self.cluster, &caller, &text).await?;
-        if let (Some(table), Some(txn)) = (planned, &mut self.txn) {
-            txn.rules.made.push(table);
-        }
-        Ok(answer)
-    }
-
-    /// EXPLAIN (ROUTE).
-    async fn explain(
-        &mut self,
-        analyze: bool,
-        statement_at: u32,
-        values: &Values<'_>,
-        execution: Option<Execution<'_>>,
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<(), Fault> {
-        if analyze {
-            return Err(Report::new(catalogue::UNSUPPORTED)
-                .detail("EXPLAIN (ROUTE, ANALYZE)")
-                .hint("EXPLAIN (ROUTE) shows the route without running the statement.")
-                .into());
-        }
-        let at = values.lexed.text_at(statement_at);
-        let text = values.text.get(at..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
-        let mut lexed = crate::sql::fingerprint::Lexed::default();
-        crate::sql::fingerprint::lex(text.as_bytes(), &mut lexed);
-        let inner = crate::sql::verb::recognise(text.trim().trim_end_matches(';'));
-        let plan = self.plan(text, &mut lexed);
-        let values =
-            Values { text: text.as_bytes(), lexed: &lexed, parameters: values.parameters, utf8: self.settings.utf8() };
-        let steps = if inner.is_some() {
-            vec![crate::execute::explain::session_step(text)]
-        } else {
-            crate::execute::explain::steps(&plan, &values, &snapshot.topology)?
-        };
-        let numbered = steps.into_iter().enumerate();
-        let row = |(nth, step): (usize, ExplainStep)| {
-            vec![(nth + 1).to_string(), step.kind.to_owned(), step.shards, step.sql, step.why]
-                .into_iter()
-                .map(Some)
-                .collect()
-        };
-        let rows: Vec<Vec<Option<String>>> = numbered.map(row).collect();
-        let formats = execution.map_or(&[][..], |execution| execution.result_formats);
-        let describe = execution.is_none_or(|execution| execution.describe);
-        own::answer(&mut self.client.out, explain_fields(), &rows, formats, describe);
-        build::command_complete(&mut self.client.out, "EXPLAIN");
-        Ok(())
-    }
-
-    /// The columns of a statement that pgring answers itself; None: it has none, or a server knows them.
-    pub(super) fn own_fields(&self, plan: &Plan, prepared: &Prepared) -> Option<Vec<Field>> {
-        match &plan.kind {
-            PlanKind::ExplainRoute { .. } => Some(explain_fields()),
-            PlanKind::Builtin(builtin) => self.own_fields_of(builtin, prepared),
-            _ => None,
-        }
-    }
-
-    fn own_fields_of(&self, builtin: &Builtin, prepared: &Prepared) -> Option<Vec<Field>> {
-        let text_of = |text: &AdminText| {
-            let values = Values {
-                text: prepared.text.as_bytes(),
-                lexed: &prepared.lexed,
-                parameters: Parameters::None,
-                utf8: self.settings.utf8(),
-            };
-            values.text_of(&text.0).flatten()
-        };
-        Some(match builtin {
-            Builtin::Select(columns) => builtin_fields(columns),
-            // The server knows the types of its own function.
-            Builtin::Signal(_) => return None,
-            // Commands given as a parameter are described as most of them answer.
-            Builtin::Admin(text) => admin::fields_of(&text_of(text).unwrap_or_else(|| "RELOAD".into())),
-            Builtin::Channels(name) => vec![text_field(name)],
-            Builtin::Show(text) => admin::fields_of(&format!("SHOW {}", text_of(text)?)),
-        })
-    }
 }
 
 /// A table that a change of schema makes, and its rule.
@@ -875,59 +684,8 @@ enum Rule {
     Reference,
 }
 
-/// A name with or without its schema, folded and unquoted.
-fn qualified(text: &str) -> Option<(Option<String>, String)> {
-    let mut words = crate::sql::words::Words::new(text);
-    let first = words.name()?;
-    let second = if words.symbol('.') { Some(words.name()?) } else { None };
-    words.is_finished().then_some(match second {
-        Some(name) => (Some(first), name),
-        None => (None, first),
-    })
-}
-
 /// A refusal that has no cause where all rows are on one shard; rules for the schema hold all the same.
 fn is_about_shards(refusal: &crate::plan::Refusal) -> bool {
     use catalogue::{KEY_TYPE, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
     ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE].contains(&refusal.reason)
-}
-
-fn default_type(family: pgring_config::key::KeyFamily) -> KeyType {
-    use pgring_config::key::KeyFamily;
-    match family {
-        KeyFamily::Integer => KeyType::Int8,
-        KeyFamily::Text => KeyType::Text,
-        KeyFamily::Uuid => KeyType::Uuid,
-    }
-}
-
-pub(super) fn explain_fields() -> Vec<Field> {
-    let mut fields: Vec<Field> = ["step", "kind", "shards", "sql", "why"].map(text_field).into();
-    if let Some(step) = fields.first_mut() {
-        step.type_oid = 23;
-        step.type_size = 4;
-    }
-    fields
-}
-
-pub(super) fn builtin_fields(columns: &[BuiltinColumn]) -> Vec<Field> {
-    let field = |column: &BuiltinColumn| {
-        let mut field = text_field(&column.name);
-        let (oid, size) = match column.call {
-            BuiltinCall::Token(..) => (20, 8),
-            BuiltinCall::BackendPid => (23, 4),
-            BuiltinCall::Version | BuiltinCall::ShardOf(..) => return field,
-        };
-        field.type_oid = oid;
-        field.type_size = size;
-        field
-    };
-    columns.iter().map(field).collect()
-}
-
-fn bool_field(name: &str) -> Field {
-    let mut field = text_field(name);
-    field.type_oid = 16;
-    field.type_size = 1;
-    field
 }

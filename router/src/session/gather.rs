@@ -6,6 +6,7 @@ use super::{
     Fault, Session,
     calls::Execution,
     hold::{self, Held},
+    time::at_time,
 };
 use crate::{
     cluster::Snapshot,
@@ -16,10 +17,9 @@ use crate::{
         splice::{self, Positions},
     },
     metrics::RouteKind,
-    plan::{Gather, GatherInput, GatherSource, Many, Piece, PlanKind, Sharded, Splice, Timed},
+    plan::{Gather, GatherInput, GatherSource, Splice, Timed},
     pool::conn::{Conn, ConnError},
     route::{self, bind::Values},
-    sql::fingerprint::{Lexed, lex},
     txn::{Reach, Txn},
 };
 use bytes::BytesMut;
@@ -31,7 +31,7 @@ use pgring_protocol::{
 use std::sync::Arc;
 
 /// One input and where its rows are.
-type Placed<'a> = (usize, &'a GatherInput, Vec<ShardIndex>);
+pub(super) type Placed<'a> = (usize, &'a GatherInput, Vec<ShardIndex>);
 
 /// What a gather works with.
 struct Work<'a> {
@@ -40,9 +40,6 @@ struct Work<'a> {
     execution: Option<Execution<'a>>,
     /// Rows are read where the client's transaction is open.
     in_txn: bool,
-    /// The statement with the tables' names changed.
-    text: Vec<u8>,
-    origins: Vec<splice::Origin>,
 }
 
 impl Work<'_> {
@@ -61,6 +58,28 @@ impl Work<'_> {
     }
 }
 
+/// Rows that were brought together on a server, which has not answered yet.
+pub(super) struct Gathered {
+    /// The server, in a transaction of its own.
+    pub(super) home: Held,
+    /// Types of the statement's parameters.
+    pub(super) types: Vec<u32>,
+    /// Its columns, as the tables themselves have them.
+    pub(super) fields: Vec<Field>,
+    /// The statement with the tables' names changed.
+    pub(super) text: Vec<u8>,
+    /// Where its parts came from.
+    pub(super) origins: Vec<splice::Origin>,
+}
+
+impl Gathered {
+    /// With these words before the statement, which are the client's own as well.
+    pub(super) fn prefix(&mut self, head: &[u8]) {
+        self.text.splice(0..0, head.iter().copied());
+        self.origins = splice::behind(head.len(), &self.origins);
+    }
+}
+
 impl Session {
     /// Answers a SELECT by a gather.
     pub(super) async fn answer_by_gather(
@@ -70,13 +89,45 @@ impl Session {
         execution: Option<Execution<'_>>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
+        if let Timed::Outside(splices) = &plan.timed {
+            return Box::pin(self.answer_at_one_time(splices, values, execution, snapshot)).await;
+        }
+        let mut gathered = self.bring_together(plan, values, execution, snapshot).await?;
+        let mut request = BytesMut::new();
+        match &execution {
+            None => build::query(&mut request, &gathered.text),
+            Some(execution) => {
+                build::parse(&mut request, "", &gathered.text, &gathered.types);
+                build::bind_raw(&mut request, "", "", execution.bind);
+                build::describe(&mut request, b'P', "");
+                let most = execution.max_rows.and_then(|most| i32::try_from(most).ok()).unwrap_or(0);
+                build::execute(&mut request, "", most);
+                build::sync(&mut request);
+            }
+        }
+        let describe = execution.is_none_or(|execution| execution.describe);
+        let how = Answering { fields: &gathered.fields, describe };
+        let answered = self.ask_home(&mut gathered.home, &request, how).await;
+        let portal = execution.and_then(|execution| execution.portal);
+        match (answered, portal) {
+            (Ok(true), Some(portal)) => self.keep_portal(gathered, portal),
+            (answered, _) => self.end_gather(gathered, values.text, answered.map(|_| ())).await?,
+        }
+        Ok(RouteKind::Gather)
+    }
+
+    /// Copies the rows that a SELECT needs to one server. Its functions of time are replaced before, where they can be.
+    pub(super) async fn bring_together(
+        &mut self,
+        plan: &Gather,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Gathered, Fault> {
         let in_txn = self.txn.is_some();
         let mut times: &[Splice] = &[];
         match &plan.timed {
-            Timed::No => {}
-            Timed::Outside(splices) => {
-                return Box::pin(self.at_one_time(splices, values, execution, snapshot)).await;
-            }
+            Timed::No | Timed::Outside(_) => {}
             Timed::Listed(splices) if in_txn => times = splices,
             Timed::Hidden if in_txn => {
                 let refused = cannot(
@@ -89,11 +140,12 @@ impl Session {
             Timed::Listed(_) | Timed::Hidden => {}
         }
         let home = snapshot.topology.default_shard;
-        if self.txn.as_ref().is_some_and(|txn| txn.is_open_on(home)) && self.pool_size(snapshot, home) < 2 {
+        let own = self.kept.len() + usize::from(self.txn.as_ref().is_some_and(|txn| txn.is_open_on(home)));
+        if own > 0 && self.pool_size(snapshot, home) <= own {
             // It would wait for a backend that it holds itself.
             let refused = cannot(
-                "a statement that needs a second connection to a server, in a transaction, with a pool of one",
-                "Raise pool.size, or run the statement outside the transaction.",
+                "a statement that needs one more connection to a server than its pool has, beside those that the session holds",
+                "Raise pool.size, close cursors, or run the statement outside the transaction.",
             );
             return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
@@ -125,9 +177,39 @@ impl Session {
         }
         splices.sort_by_key(|splice| splice.start);
         let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
-        let work = Work { inputs, values, execution, in_txn, text, origins };
-        let mut held = if in_txn {
-            let mut held = self.hold_all(&shards, snapshot).await?;
+        let work = Work { inputs, values, execution, in_txn };
+        let mut held = self.hold_for_gather(&shards, in_txn, snapshot).await?;
+        let mut asked = 0;
+        let filled = self.fill(&mut held, &work, &mut asked).await;
+        // Those that were not asked have nothing to be read.
+        let idle = held.split_off(1 + asked);
+        let mut home = held.remove(0);
+        self.let_readers_go(held, in_txn, filled.is_ok()).await;
+        self.put_back(idle);
+        self.me.end_work();
+        match filled {
+            Ok((types, fields)) => {
+                self.me.begin_work(home.conn().cancel.clone());
+                Ok(Gathered { home, types, fields, text, origins })
+            }
+            Err(error) => {
+                self.let_home_go(home, matches!(&error, ScatterError::Server(_))).await;
+                self.me.end_work();
+                Err(self.fault_of(error, None))
+            }
+        }
+    }
+
+    /// The backends of a gather, that which answers first.
+    async fn hold_for_gather(
+        &mut self,
+        shards: &[ShardIndex],
+        in_txn: bool,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Held>, Fault> {
+        let home = snapshot.topology.default_shard;
+        if in_txn {
+            let mut held = self.hold_all(shards, snapshot).await?;
             match self.hold_apart(snapshot, home).await {
                 Ok(apart) => held.insert(0, apart),
                 Err(fault) => {
@@ -135,84 +217,27 @@ impl Session {
                     return Err(fault);
                 }
             }
-            held
-        } else {
-            let mut all = shards.clone();
-            if let Err(at) = all.binary_search(&home) {
-                all.insert(at, home);
-            }
-            let mut held = self.hold_all(&all, snapshot).await?;
-            let at = held.iter().position(|one| one.shard == home).unwrap_or(0);
-            held[..=at].rotate_right(1);
-            held
-        };
-        let mut asked = 0;
-        let result = self.run_gather(&mut held, &work, &mut asked).await;
-        // Those that were not asked have nothing to be read.
-        let idle = held.split_off(1 + asked);
-        let result = self.end_gather(held, &work, result).await;
-        self.put_back(idle);
-        self.me.end_work();
-        result.map(|()| RouteKind::Gather)
-    }
-
-    /// Answers a SELECT whose functions of time are replaced by the one time of its transaction: then it may be merged,
-    /// and its conditions go to the shards.
-    async fn at_one_time(
-        &mut self,
-        splices: &[Splice],
-        values: &Values<'_>,
-        execution: Option<Execution<'_>>,
-        snapshot: &Arc<Snapshot>,
-    ) -> Result<RouteKind, Fault> {
-        self.judge(values.text, execution.as_ref(), snapshot).await?;
-        let time = self.transaction_time(snapshot).await?;
-        let splices: Vec<Splice> = splices.iter().map(|splice| at_time(splice, &time)).collect();
-        let text = splice::apply(values.text, values.lexed, &splices);
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let mut lexed = Lexed::default();
-        lex(text.as_bytes(), &mut lexed);
-        let plan = self.plan(&text, &mut lexed);
-        let values = Values { text: text.as_bytes(), lexed: &lexed, ..*values };
-        match &plan.kind {
-            PlanKind::Gather(gather) | PlanKind::Sharded(Sharded { many: Many::Gather(gather), .. })
-                if gather.timed != Timed::No =>
-            {
-                Err(Report::new(catalogue::INTERNAL).detail("a time was left in a statement").into())
-            }
-            _ => self.call(&plan, &values, execution, snapshot).await,
+            return Ok(held);
         }
-    }
-
-    /// When the client's transaction began, as SQL.
-    async fn transaction_time(&mut self, snapshot: &Arc<Snapshot>) -> Result<String, Fault> {
-        let micros = if let Some(txn) = &self.txn {
-            let default = snapshot.topology.default_shard;
-            let shard = txn.participants.first().map_or_else(|| txn.any(default), |participant| participant.shard);
-            self.admit(&[shard], Reach::Read, snapshot).await?;
-            let mut held = self.hold(snapshot, shard).await?;
-            let sql = "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8";
-            let asked = match held.open().await {
-                Ok(()) => held.conn().housekeep(sql).await,
-                Err(error) => Err(error),
-            };
-            match asked {
-                Ok(rows) => {
-                    self.let_go(held, b'T', Reach::Read);
-                    rows.into_iter().flatten().flatten().next().unwrap_or_default()
-                }
-                Err(error) => return Err(self.lost_while_held(&error)),
-            }
-        } else {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            since.unwrap_or_default().as_micros().to_string()
-        };
-        Ok(format!("(CAST('1970-01-01 00:00:00+00' AS timestamptz) + CAST('{micros} microseconds' AS interval))"))
+        let mut all = shards.to_vec();
+        if let Err(at) = all.binary_search(&home) {
+            all.insert(at, home);
+        }
+        let mut held = self.hold_all(&all, snapshot).await?;
+        let at = held.iter().position(|one| one.shard == home).unwrap_or(0);
+        held[..=at].rotate_right(1);
+        Ok(held)
     }
 
     /// The inputs that are copied, with their shards. What is on the default shard is read there, unless the client's
     /// transaction may have written it.
-    fn placed<'a>(&self, plan: &'a Gather, values: &Values<'_>, in_txn: bool, snapshot: &Snapshot) -> Vec<Placed<'a>> {
+    pub(super) fn placed<'a>(
+        &self,
+        plan: &'a Gather,
+        values: &Values<'_>,
+        in_txn: bool,
+        snapshot: &Snapshot,
+    ) -> Vec<Placed<'a>> {
         let topology = &snapshot.topology;
         let default = topology.default_shard;
         let any = self.txn.as_ref().map_or(default, |txn| txn.any(default));
@@ -225,10 +250,15 @@ impl Session {
         placed.map(|(number, (input, shards))| (number, input, shards)).collect()
     }
 
-    /// Copies and answers. `held` begins with the backend that answers; `asked` counts those after it that were sent
-    /// something.
-    async fn run_gather(&mut self, held: &mut [Held], work: &Work<'_>, asked: &mut usize) -> Result<(), ScatterError> {
-        let Some((home, others)) = held.split_first_mut() else { return Ok(()) };
+    /// Copies. `held` begins with the backend that answers; `asked` counts those after it that were sent something.
+    /// Returns the types of the statement's parameters and its columns.
+    async fn fill(
+        &mut self,
+        held: &mut [Held],
+        work: &Work<'_>,
+        asked: &mut usize,
+    ) -> Result<(Vec<u32>, Vec<Field>), ScatterError> {
+        let Some((home, others)) = held.split_first_mut() else { return Ok((vec![], vec![])) };
         let shard = home.shard;
         let opening = self.opening_of_gather(work);
         let (types, fields) = prepare(home.conn(), work, &opening).await?;
@@ -245,7 +275,7 @@ impl Session {
         for (number, input, _) in &work.inputs {
             gather::load(&mut self.client, home.conn(), (*number, input), &mut readers, &mut budget).await?;
         }
-        self.answer_gather(home.conn(), work, &types, &fields).await
+        Ok((types, fields))
     }
 
     fn opening_of_gather(&mut self, work: &Work<'_>) -> String {
@@ -261,69 +291,60 @@ impl Session {
         sql
     }
 
-    async fn answer_gather(
+    /// Asks the server to which the rows were brought, and passes its answer on up to and with its tag. Returns whether
+    /// there are more rows than were asked for.
+    pub(super) async fn ask_home(
         &mut self,
-        home: &mut Conn,
-        work: &Work<'_>,
-        types: &[u32],
-        fields: &[Field],
-    ) -> Result<(), ScatterError> {
-        let mut out = BytesMut::new();
-        match &work.execution {
-            None => build::query(&mut out, &work.text),
-            Some(execution) => {
-                build::parse(&mut out, "", &work.text, types);
-                build::bind_raw(&mut out, "", "", &work.bind(None));
-                build::describe(&mut out, b'P', "");
-                let most = execution.max_rows.and_then(|most| i32::try_from(most).ok()).unwrap_or(0);
-                build::execute(&mut out, "", most);
-                build::sync(&mut out);
-            }
-        }
-        home.send(&out).await.map_err(ConnError::from)?;
-        let describe = work.execution.as_ref().is_none_or(|execution| execution.describe);
-        let answered = gather::answer(&mut self.client, home, Answering { fields, describe }).await;
+        home: &mut Held,
+        request: &[u8],
+        how: Answering<'_>,
+    ) -> Result<bool, ScatterError> {
+        let conn = home.conn();
+        conn.send(request).await.map_err(ConnError::from)?;
+        let answered = gather::answer(&mut self.client, conn, how).await;
         if let Err(ScatterError::Server(_)) | Ok(_) = &answered {
-            home.drain_rest().await?;
+            conn.drain_rest().await?;
         }
-        match answered {
-            Err(ScatterError::Server(mut fields)) => {
-                let positions = Positions { client: work.values.text, sent: &work.text, origins: &work.origins };
-                positions.correct(&mut fields);
-                Err(ScatterError::Server(fields))
-            }
-            answered => answered.map(|_| ()),
-        }
+        answered
     }
 
-    /// Lets the backends go.
-    async fn end_gather(
+    /// Ends a gather; an error is told, with its place in the client's text.
+    pub(super) async fn end_gather(
         &mut self,
-        mut held: Vec<Held>,
-        work: &Work<'_>,
+        gathered: Gathered,
+        client_text: &[u8],
         result: Result<(), ScatterError>,
     ) -> Result<(), Fault> {
-        let mut home = held.remove(0);
-        let kept = matches!(&result, Ok(()) | Err(ScatterError::Server(_)));
+        let Gathered { home, text, origins, .. } = gathered;
+        self.let_home_go(home, matches!(&result, Ok(()) | Err(ScatterError::Server(_)))).await;
+        self.me.end_work();
+        let positions = Positions { client: client_text, sent: &text, origins: &origins };
+        result.map_err(|error| self.fault_of(error, Some(&positions)))
+    }
+
+    /// Lets the backend of a gather go. `clean`: its last answer was read to its end.
+    pub(super) async fn let_home_go(&mut self, mut home: Held, clean: bool) {
         // Where an answer before it is still to be read, that is not the ROLLBACK's.
-        let cleaned = kept && home.conn().buf.is_empty() && rolls_back(home.conn()).await;
-        if cleaned {
+        if clean && home.conn().buf.is_empty() && rolls_back(home.conn()).await {
+            home.as_before();
             self.let_go(home, b'I', Reach::Nothing);
         } else {
             hold::hang_up(home);
         }
-        if work.in_txn {
-            self.drain_all(held, result.is_ok(), Reach::Read).await;
-        } else {
-            for mut one in held {
-                if result.is_ok() && one.conn().drain_rest().await.is_ok_and(|status| status == b'I') {
-                    self.let_go(one, b'I', Reach::Nothing);
-                } else {
-                    hold::hang_up(one);
-                }
+    }
+
+    /// Lets the backends go from which rows were read.
+    async fn let_readers_go(&mut self, held: Vec<Held>, in_txn: bool, finished: bool) {
+        if in_txn {
+            return self.drain_all(held, finished, Reach::Read).await;
+        }
+        for mut one in held {
+            if finished && one.conn().drain_rest().await.is_ok_and(|status| status == b'I') {
+                self.let_go(one, b'I', Reach::Nothing);
+            } else {
+                hold::hang_up(one);
             }
         }
-        result.map_err(|error| self.fault_of(error))
     }
 }
 
@@ -335,14 +356,6 @@ fn cannot(what: &str, hint: &str) -> Report {
 async fn rolls_back(home: &mut Conn) -> bool {
     let mut unheard = BytesMut::new();
     home.housekeep_with("ROLLBACK", false, &mut unheard).await.is_ok_and(|drained| drained.tag == "ROLLBACK")
-}
-
-fn at_time(splice: &Splice, time: &str) -> Splice {
-    let with = splice.with.iter().map(|piece| match piece {
-        Piece::Time => Piece::Text(time.to_owned()),
-        piece => piece.clone(),
-    });
-    Splice { start: splice.start, end: splice.end, with: with.collect() }
 }
 
 /// Has PostgreSQL judge the client's statement, and makes the temporary tables. Returns the types of its parameters

@@ -74,6 +74,12 @@ impl Held {
         self.in_txn
     }
 
+    /// What was set there since it was got has been rolled back.
+    pub(super) fn as_before(&mut self) {
+        let before = self.profile.clone();
+        self.conn().profile = before;
+    }
+
     /// The backend of a participant whose transaction has ended.
     pub(super) fn after(participant: Participant) -> Self {
         let Participant { shard, checkout, profile } = participant;
@@ -162,6 +168,10 @@ impl Session {
         self.client.explain_cancel(&mut fields);
         if is_fatal(&fields) {
             return Fault::End(End::killed());
+        }
+        let place = fields.get(b'P').and_then(|place| place.parse::<usize>().ok());
+        if let Some(place) = place.filter(|_| self.client.position_offset > 0) {
+            fields.set(b'P', (place + self.client.position_offset).to_string());
         }
         build::error(&mut self.client.out, &fields);
         metrics::error(fields.get(b'C').unwrap_or("XX000"));

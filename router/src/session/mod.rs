@@ -5,9 +5,13 @@
 
 mod assign;
 mod batch;
+mod builtin;
 mod calls;
+mod cursor;
+mod explain;
 mod gather;
 mod hold;
+mod kept;
 mod made;
 mod neighbours;
 mod notify;
@@ -20,6 +24,7 @@ mod settings;
 mod simple;
 mod sql_prepared;
 pub mod stand_in;
+mod time;
 mod transaction;
 mod verbs;
 mod word;
@@ -148,6 +153,8 @@ pub struct Session {
     batch: batch::Batch,
     txn: Option<Txn>,
     pins: Vec<Pin>,
+    /// Cursors and portals over several shards.
+    kept: Vec<kept::Kept>,
     pinned: bool,
     /// It keeps its backends until it ends (`pool_mode = "session"`).
     keeps: bool,
@@ -210,6 +217,7 @@ impl Session {
             batch: batch::Batch::default(),
             txn: None,
             pins: Vec::new(),
+            kept: Vec::new(),
             pinned: keeps,
             keeps,
             listening: None,
@@ -276,6 +284,7 @@ impl Session {
         if let Some(txn) = self.txn.take() {
             self.abandon(txn).await;
         }
+        self.release_all_kept().await;
         self.keeps = false;
         self.unpin().await;
     }
@@ -324,6 +333,9 @@ impl Session {
                 self.simple(frame).await?;
                 if self.txn.is_none() {
                     self.forget_portals();
+                }
+                if !self.kept.is_empty() {
+                    self.sweep_portals().await;
                 }
                 Ok(())
             }

@@ -110,6 +110,12 @@ impl Prepared {
         self
     }
 
+    /// Its only statement, without what stands around it.
+    pub fn only(&self) -> &str {
+        let span = self.lexed.statements.first();
+        span.and_then(|span| self.text.get(span.start as usize..span.end as usize)).unwrap_or_default()
+    }
+
     /// Its bytes on the wire.
     pub fn bytes(&self) -> &[u8] {
         self.wire.as_deref().unwrap_or(self.text.as_bytes())

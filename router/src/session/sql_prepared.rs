@@ -3,6 +3,7 @@
 
 use super::{
     Fault, Session,
+    calls::Execution,
     hold::Held,
     prepared::{self, Prepared},
     simple::{Done, Target},
@@ -10,6 +11,10 @@ use super::{
 use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
+    execute::{
+        scatter::ScatterError,
+        splice::{self, Positions},
+    },
     plan::{Plan, PlanKind},
     pool::conn::ConnError,
     route::bind::{Argument, Parameters},
@@ -19,9 +24,12 @@ use crate::{
     },
     txn::Reach,
 };
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use pgring_config::ids::ShardIndex;
-use pgring_protocol::{message::build, quote};
+use pgring_protocol::{
+    message::{build, extended::Bind},
+    quote,
+};
 use std::sync::Arc;
 
 impl Session {
@@ -82,8 +90,14 @@ impl Session {
         }
         let snapshot = self.database.snapshot().clone();
         let execution = self.execution(text, name, arguments, &snapshot)?;
-        let Executed { prepared, arguments, plan, shard, reach } = &execution;
-        let (shard, reach) = (*shard, *reach);
+        let Executed { prepared, arguments, plan, place, .. } = &execution;
+        let (shard, reach) = match *place {
+            Some(place) => place,
+            None => match Box::pin(self.execute_over(&execution, Wanted::TEXT, &snapshot)).await? {
+                Some(place) => place,
+                None => return Ok(Done::Open),
+            },
+        };
         self.admit(&[shard], reach, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         let Some(id) = prepared.id else { return Err(execute_over_shards().into()) };
@@ -147,17 +161,112 @@ impl Session {
             .into());
         }
         let plan = self.prepared_plan(&prepared);
+        let spans = arguments;
         let arguments: Vec<_> =
-            arguments.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
+            spans.iter().map(|(from, to)| argument(text.get(*from..*to).unwrap_or_default())).collect();
         let values = prepared.values(Parameters::Arguments(&arguments), self.settings.utf8());
-        let (shard, reach) = match (self.target_of(&plan, &values, snapshot)?, &plan.kind) {
-            (Target::Server { shard, reach, .. }, _) => (shard, reach),
+        let place = match (self.target_of(&plan, &values, snapshot)?, &plan.kind) {
+            (Target::Server { shard, reach, .. }, _) => Some((shard, reach)),
             (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
                 return Err(Self::refused(refusal).into());
             }
+            (Target::Special, PlanKind::Sharded(_) | PlanKind::Gather(_)) => None,
             (Target::Special, _) => return Err(execute_over_shards().into()),
         };
-        Ok(Executed { prepared, arguments, plan, shard, reach })
+        Ok(Executed { prepared, arguments, text: text.into(), spans: spans.into(), plan, place })
+    }
+
+    /// EXECUTE of a statement that may cover several shards. Returns where it goes if one server has all of it, and else
+    /// answers it.
+    pub(super) async fn execute_over(
+        &mut self,
+        executed: &Executed,
+        wanted: Wanted<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Option<(ShardIndex, Reach)>, Fault> {
+        let Executed { prepared, plan, .. } = executed;
+        let evaluated = self.evaluate(executed, snapshot).await?;
+        let rest = bind_of(&evaluated, wanted.formats);
+        let bind = Bind { portal: &[], statement: &[], rest: &rest };
+        let parameters = bind.parameters().map_err(|error| Report::with(catalogue::PROTOCOL, error.to_string()))?;
+        let values = prepared.values(Parameters::Bound(&parameters, prepared.types()), self.settings.utf8());
+        if let Target::Server { shard, reach, .. } = self.target_of(plan, &values, snapshot)? {
+            return Ok(Some((shard, reach)));
+        }
+        let execution = Execution {
+            prepared,
+            bind: &rest,
+            result_formats: wanted.formats,
+            describe: wanted.describe,
+            max_rows: None,
+            portal: None,
+        };
+        self.call(plan, &values, Some(execution), snapshot).await?;
+        Ok(None)
+    }
+
+    /// The arguments' values, as text of the parameters' types.
+    async fn evaluate(&mut self, executed: &Executed, snapshot: &Arc<Snapshot>) -> Result<Vec<Option<String>>, Fault> {
+        let types = executed.prepared.types();
+        let plain = |(at, argument): (usize, &Argument)| match argument {
+            Argument::Null => Some(None),
+            Argument::Text(written) if types.get(at) == Some(&TEXT) => Some(Some(written.clone())),
+            Argument::Number(digits) if types.get(at).is_some_and(|oid| NUMBERS.contains(oid)) => {
+                Some(Some(digits.clone()))
+            }
+            _ => None,
+        };
+        let plain: Option<Vec<_>> = executed.arguments.iter().enumerate().map(plain).collect();
+        match plain {
+            Some(plain) => Ok(plain),
+            None => self.ask_for_arguments(executed, snapshot).await,
+        }
+    }
+
+    /// Has a server evaluate the arguments, as its own EXECUTE does; in a transaction one that knows when it began.
+    async fn ask_for_arguments(
+        &mut self,
+        executed: &Executed,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Option<String>>, Fault> {
+        const NAME: &str = "pgring_arguments";
+        let columns: Vec<String> = (1..=executed.spans.len()).map(|n| format!("${n}::pg_catalog.text")).collect();
+        let (sent, origins) = splice::joined(&executed.text, &format!("EXECUTE {NAME} ("), &executed.spans, "\n,");
+        let mut out = BytesMut::new();
+        build::parse(&mut out, NAME, format!("SELECT {}", columns.join(", ")), executed.prepared.types());
+        build::sync(&mut out);
+        build::query(&mut out, format!("{sent}\n)"));
+        build::close(&mut out, b'S', NAME);
+        build::sync(&mut out);
+        let mut held = self.hold_at_its_time(snapshot).await?;
+        let open = held.is_in_txn();
+        let conn = held.conn();
+        let mut asked = conn.send(&out).await.map_err(ConnError::from).map(|()| vec![]);
+        for nth in 0..3 {
+            if matches!(asked, Err(ConnError::Lost(_) | ConnError::Protocol(_))) {
+                break;
+            }
+            match (conn.drain().await, &asked) {
+                (Ok(drained), Ok(_)) if nth == 1 => asked = Ok(drained.rows),
+                (Err(error @ (ConnError::Lost(_) | ConnError::Protocol(_))), _) | (Err(error), Ok(_)) => {
+                    asked = Err(error);
+                }
+                _ => {}
+            }
+        }
+        match asked {
+            Ok(rows) => {
+                self.let_go(held, if open { b'T' } else { b'I' }, Reach::Nothing);
+                Ok(rows.into_iter().next().unwrap_or_default())
+            }
+            Err(ConnError::Server(fields)) => {
+                self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
+                let positions =
+                    Positions { client: executed.text.as_bytes(), sent: sent.as_bytes(), origins: &origins };
+                Err(self.fault_of(ScatterError::Server(fields), Some(&positions)))
+            }
+            Err(error) => Err(self.lost_while_held(&error)),
+        }
     }
 
     /// Prepares a statement on a backend, unless it is there.
@@ -204,7 +313,51 @@ impl Session {
     }
 }
 
-fn execute_over_shards() -> Report {
+/// The type text.
+const TEXT: u32 = 25;
+/// The types whose values a whole number may be written as.
+const NUMBERS: &[u32] = &[20, 21, 23, 1700];
+
+/// The body of a Bind after the statement's name, with values as text.
+fn bind_of(values: &[Option<String>], formats: &[i16]) -> Vec<u8> {
+    let mut rest = BytesMut::new();
+    rest.put_u16(0);
+    rest.put_u16(values.len() as u16);
+    for value in values {
+        match value {
+            None => rest.put_i32(-1),
+            Some(text) => {
+                rest.put_u32(text.len() as u32);
+                rest.put_slice(text.as_bytes());
+            }
+        }
+    }
+    rest.put_u16(formats.len() as u16);
+    formats.iter().for_each(|format| rest.put_i16(*format));
+    rest.to_vec()
+}
+
+/// A Bind of NULLs, for the description of what it would answer.
+pub(super) fn nulls(prepared: &Prepared, formats: &[i16]) -> Vec<u8> {
+    let count = prepared.types().len().max(usize::from(prepared.lexed.parameters));
+    bind_of(&vec![None; count], formats)
+}
+
+/// How the answer of an EXECUTE is to be given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// Formats of its columns.
+    pub(super) formats: &'a [i16],
+    /// With a RowDescription.
+    pub(super) describe: bool,
+}
+
+impl Wanted<'_> {
+    /// As the simple protocol does.
+    const TEXT: Self = Self { formats: &[], describe: true };
+}
+
+pub(super) fn execute_over_shards() -> Report {
     Report::new(catalogue::MANY_SHARDS)
         .detail("EXECUTE of a statement that does not go to one server")
         .hint("Send the statement itself, or prepare it by the extended protocol.")
@@ -220,9 +373,13 @@ fn oids(text: &str) -> Box<[u32]> {
 pub(super) struct Executed {
     pub(super) prepared: Arc<Prepared>,
     pub(super) arguments: Vec<Argument>,
+    /// The EXECUTE.
+    text: Box<str>,
+    /// Where its arguments stand in it.
+    spans: Box<[(usize, usize)]>,
     pub(super) plan: Arc<Plan>,
-    pub(super) shard: ShardIndex,
-    pub(super) reach: Reach,
+    /// The server that has all of it; None: it may cover several shards.
+    pub(super) place: Option<(ShardIndex, Reach)>,
 }
 
 /// An argument of EXECUTE, if it is a plain literal.

@@ -1,7 +1,7 @@
 //! Stand-in: what a backend gets instead of a statement that names prepared statements: there they have pgring's names,
 //! and other clients' are beside them. In: the client's statement. Out: one that means the same there.
 
-use super::{Fault, Session, hold::Held, prepared::Prepared, simple::Done};
+use super::{Fault, Session, hold::Held, prepared::Prepared, simple::Done, sql_prepared::execute_over_shards};
 use crate::{
     error::{Report, catalogue},
     sql::{
@@ -81,14 +81,15 @@ impl Session {
         let Some(Verb::Execute { name, arguments, open }) = recognise(inner) else { return Err(unread().into()) };
         let snapshot = self.database.snapshot().clone();
         let executed = self.execution(inner, &name, &arguments, &snapshot)?;
-        self.admit(&[executed.shard], executed.reach, &snapshot).await?;
-        let held = self.hold(&snapshot, executed.shard).await?;
+        let (shard, reach) = executed.place.ok_or_else(execute_over_shards)?;
+        self.admit(&[shard], reach, &snapshot).await?;
+        let held = self.hold(&snapshot, shard).await?;
         let held = self.prepare_or_let_go(held, &executed.prepared).await?;
         let id = executed.prepared.id.map(|id| id.name()).unwrap_or_default();
         let (before, rest) = (text.get(..at).unwrap_or_default(), inner.get(open..).unwrap_or_default());
         let mut message = BytesMut::new();
         build::query(&mut message, format!("{before}EXECUTE {id}{rest}").as_bytes());
-        let answer = self.relay_simple(held, &message, executed.reach, false).await?;
+        let answer = self.relay_simple(held, &message, reach, false).await?;
         if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
     }
 

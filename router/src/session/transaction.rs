@@ -309,7 +309,11 @@ impl Session {
     /// Sees to what a transaction left to its end.
     async fn after_end(&mut self, after: After, rolled_back: bool) {
         self.settle_listens(after.listens, rolled_back);
+        if !self.kept.is_empty() {
+            self.end_kept(rolled_back).await;
+        }
         if rolled_back {
+            self.cursors.retain(|(held, _)| !after.cursors.iter().any(|(made, _)| **made == **held));
             self.settings.current = after.settings;
             self.temp_tables.truncate(after.temps);
         }
@@ -416,9 +420,19 @@ impl Session {
         txn.participants = participants;
         match verb {
             Verb::Savepoint(name) => txn.savepoint(name, text, self.settings.current.clone(), self.temp_tables.len()),
-            Verb::Release(name) => txn.release(name, text),
+            Verb::Release(name) => {
+                txn.release(name, text);
+                let open = txn.savepoints.len();
+                self.release_kept_to(open);
+            }
             _ => {
+                let declared = txn.cursors.clone();
                 if let Some((settings, present)) = txn.rollback_to(name) {
+                    let gone = |held: &str| {
+                        let is = |(known, _): &(String, ShardIndex)| known == held;
+                        declared.iter().any(is) && !txn.cursors.iter().any(is)
+                    };
+                    self.cursors.retain(|(held, _)| !gone(held));
                     for participant in &mut txn.participants {
                         // One that joined later is again as it was before its BEGIN.
                         let profile =
@@ -430,6 +444,10 @@ impl Session {
                     self.temp_tables.truncate(temps);
                 }
             }
+        }
+        if let (Verb::RollbackTo(_), Some(txn)) = (verb, &self.txn) {
+            let at = txn.savepoints.len().saturating_sub(1);
+            self.rollback_kept_to(at).await;
         }
         build::command_complete(&mut self.client.out, tag);
         if let (Verb::RollbackTo(_), Some(txn)) = (verb, &mut self.txn)

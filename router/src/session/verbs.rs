@@ -1,10 +1,9 @@
 //! Verbs: what a session does with statements about transactions, settings, cursors and prepared statements.
 
-use super::{Fault, Session, pins::fresh_number, settings::value_text, simple::Done};
+use super::{Fault, Session, cursor::Declare, pins::fresh_number, settings::value_text, simple::Done};
 use crate::{
     error::{Report, catalogue},
     pool::profile::Profile,
-    route::bind::Parameters,
     sql::verb::{Discard, Isolation, SetScope, SetValue, Verb, Which},
     txn::{Reach, View},
 };
@@ -47,17 +46,15 @@ impl Session {
             Verb::Prepare { name, statement_at, .. } => self.prepare(text, name, *statement_at).await,
             Verb::Execute { name, arguments, open } => self.execute_prepared(text, name, arguments, *open).await,
             Verb::Deallocate(which) => self.deallocate(which),
-            Verb::Declare { name, hold, query_at } => self.declare(text, frame, name, *hold, *query_at).await,
-            Verb::Fetch { cursor, .. } => self.at_cursor(text, frame, cursor).await,
+            Verb::Declare { name, hold, query_at } => {
+                self.declare(Declare { text, name, hold: *hold, query_at: *query_at }, frame).await
+            }
+            Verb::Fetch { cursor, .. } => self.at_cursor(text, frame, cursor, false).await,
             Verb::CloseCursor(which) => {
                 self.may_be_free = true;
                 match which {
-                    Which::Name(cursor) => {
-                        let closed = self.at_cursor(text, frame, cursor).await;
-                        self.cursors.retain(|(known, _)| **known != **cursor);
-                        closed
-                    }
-                    Which::All => self.anywhere(text, frame, Reach::Nothing).await,
+                    Which::Name(cursor) => self.at_cursor(text, frame, cursor, true).await,
+                    Which::All => self.close_all_cursors(text, frame).await,
                 }
             }
             Verb::Listen(channel) => self.listen(channel).await,
@@ -77,7 +74,7 @@ impl Session {
         self.on_shard(shard, text, frame, reach).await
     }
 
-    async fn on_shard(
+    pub(super) async fn on_shard(
         &mut self,
         shard: ShardIndex,
         text: &str,
@@ -322,6 +319,7 @@ impl Session {
         self.sequences = fresh_number();
         self.temp_tables.clear();
         self.listen_no_more();
+        self.release_all_kept().await;
         self.unpin().await;
         self.settings.current = self.settings.startup.clone();
         self.settings.reset_pgring();
@@ -337,49 +335,6 @@ impl Session {
         let held = self.hold_apart(&snapshot, snapshot.topology.default_shard).await?;
         self.let_go(held, b'I', Reach::Nothing);
         Ok(())
-    }
-
-    /// DECLARE: the cursor is where its query runs.
-    async fn declare(
-        &mut self,
-        text: &str,
-        frame: Option<&[u8]>,
-        name: &str,
-        hold: bool,
-        query_at: usize,
-    ) -> Result<Done, Fault> {
-        let query = text.get(query_at..).unwrap_or_default();
-        let snapshot = self.database.snapshot().clone();
-        let shard = self.declare_at(query, Parameters::None, &snapshot)?;
-        self.note_cursor(name, shard, hold);
-        self.on_shard(shard, text, frame, Reach::Read).await
-    }
-
-    /// Takes note of where a cursor is to be.
-    pub(super) fn note_cursor(&mut self, name: &str, shard: ShardIndex, hold: bool) {
-        if hold {
-            self.pin("WITH HOLD cursor");
-            self.cursors.retain(|(known, _)| **known != *name);
-            self.cursors.push((name.into(), shard));
-        }
-        if let Some(txn) = &mut self.txn {
-            txn.cursors.push((name.to_owned(), shard));
-        }
-    }
-
-    /// Where a cursor is, if there is one.
-    pub(super) fn cursor_at(&self, cursor: &str) -> Option<ShardIndex> {
-        let of_txn = self.txn.as_ref().and_then(|txn| txn.cursors.iter().rev().find(|(name, _)| name == cursor));
-        let held = self.cursors.iter().find(|(name, _)| **name == *cursor);
-        of_txn.map(|(_, shard)| *shard).or(held.map(|(_, shard)| *shard))
-    }
-
-    /// FETCH, MOVE, CLOSE: where the cursor is.
-    async fn at_cursor(&mut self, text: &str, frame: Option<&[u8]>, cursor: &str) -> Result<Done, Fault> {
-        match self.cursor_at(cursor) {
-            Some(shard) => self.on_shard(shard, text, frame, Reach::Nothing).await,
-            None => self.anywhere(text, frame, Reach::Nothing).await,
-        }
     }
 
     /// `pgring.shard` is for admin users, and names a shard.

@@ -62,6 +62,8 @@ pub struct Savepoint {
     present: Vec<ShardIndex>,
     /// Number of the session's temporary tables.
     pub temps: usize,
+    /// Cursors that were there.
+    cursors: Vec<(String, ShardIndex)>,
 }
 
 /// What a transaction has done to the catalog's rules for tables; rules are not part of it, so its end has to see to
@@ -105,6 +107,8 @@ pub struct After {
     pub temps: usize,
     /// What it listens on from now on, and what not any more.
     pub listens: Vec<Listen>,
+    /// Cursors that it declared, and where.
+    pub cursors: Vec<(String, ShardIndex)>,
 }
 
 /// A transaction block.
@@ -249,7 +253,13 @@ impl Txn {
             rules: std::mem::take(&mut self.rules),
             temps: self.temps,
             listens: std::mem::take(&mut self.listens),
+            cursors: std::mem::take(&mut self.cursors),
         }
+    }
+
+    /// Where it was opened first.
+    pub fn first(&self) -> Option<ShardIndex> {
+        self.joined.first().copied()
     }
 
     /// The shard for a statement that any server can answer.
@@ -305,6 +315,7 @@ impl Txn {
             prefix: self.prefix.len(),
             listens: self.listens.len(),
             present: self.participants.iter().map(|participant| participant.shard).collect(),
+            cursors: self.cursors.clone(),
         });
         self.prefix.push(text.to_owned());
     }
@@ -317,6 +328,7 @@ impl Txn {
         self.prefix.truncate(savepoint.prefix + 1);
         self.listens.truncate(savepoint.listens);
         self.schema_unseen = self.schema_changed;
+        self.cursors.retain(|cursor| savepoint.cursors.contains(cursor));
         self.failed = false;
         Some((savepoint.settings.clone(), savepoint.present.clone()))
     }

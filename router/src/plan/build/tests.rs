@@ -203,6 +203,7 @@ fn summary(text: &str) -> String {
         PlanKind::Refuse(refusal) => format!("refuse {}", refusal.reason.number),
         PlanKind::Judge(_) => "judge".into(),
         PlanKind::Builtin(_) => "builtin".into(),
+        PlanKind::Explain(_) => "explain".into(),
         PlanKind::ExplainRoute { analyze, .. } => format!("explain route {analyze}"),
         PlanKind::Copy(copy) => format!("copy {} {}", copy.table, if copy.from { "from" } else { "to" }),
         PlanKind::Ddl(ddl) => {
@@ -220,6 +221,7 @@ fn summary(text: &str) -> String {
                 Many::Refuse(refusal) => format!("{recipe}{insert} | no {}", refusal.reason.number),
                 Many::Merge { .. } => format!("{recipe}{insert} | merge"),
                 Many::Gather(_) => format!("{recipe}{insert} | gather"),
+                Many::Explain(_) => format!("{recipe}{insert} | explain"),
             }
         }
     };

@@ -2,10 +2,11 @@
 //! pgring's own answers. Never: binds.
 
 use super::{
-    super::{Fault, Session, calls::Execution},
+    super::{Fault, Session, calls::Execution, kept::Of, pins::fresh_number},
     lanes::Lane,
     place::Place,
     portal::{Portal, has_rows},
+    special::{Run, let_go},
     violation,
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     sql::verb::{Discard, Verb, Which, first_word},
     txn::Reach,
 };
+use bytes::BytesMut;
 use pgring_protocol::{
     frame,
     message::{build, extended::Execute},
@@ -167,14 +169,22 @@ impl Session {
             }
             _ => self.leave_lanes().await?,
         }
+        if let Some(cursor) = self.kept_cursor_at(name) {
+            self.must_not_have_failed()?;
+            let mut request = BytesMut::new();
+            build::execute(&mut request, &cursor, max_rows);
+            build::sync(&mut request);
+            return self.ask_kept(&Of::Cursor(cursor), &request, false).await.map(|_| ());
+        }
         if let Some(Verb::Show(Which::Name(name))) = &portal.prepared.verb {
             let (name, describe) = (name.clone(), portal.describe);
             return self.show_own(&name, describe).map(|_| ());
         }
+        if self.execute_cursor(name, portal, max_rows, snapshot).await? {
+            return Ok(());
+        }
         if let Some(verb) = portal.prepared.verb.clone() {
-            let span = portal.prepared.lexed.statements.first().copied();
-            let text = span.and_then(|span| portal.prepared.text.get(span.start as usize..span.end as usize));
-            let text = text.unwrap_or_default().to_owned();
+            let text = portal.prepared.only().to_owned();
             use Verb::{Reset, Set, SetSessionCharacteristics};
             if self.txn.is_none()
                 && matches!(verb, Set { .. } | Reset(_) | SetSessionCharacteristics { .. } | Verb::Discard(_))
@@ -191,12 +201,27 @@ impl Session {
             }
             return done;
         }
-        if portal.suspended {
-            return Err(Report::new(catalogue::MANY_SHARDS)
-                .detail("a second Execute of a portal over several shards that was stopped by a row limit")
-                .hint("Fetch all rows at once, or use LIMIT and OFFSET.")
-                .into());
+        self.must_not_have_failed()?;
+        match portal.run {
+            Run::New => {}
+            Run::Stopped(number) => return self.go_on(name, number, max_rows).await,
+            Run::LetGo => return Err(let_go()),
+            Run::Over => {
+                build::command_complete(&mut self.client.out, "SELECT 0");
+                return Ok(());
+            }
         }
+        self.execute_here(name, portal, max_rows, snapshot).await
+    }
+
+    /// The first Execute of a portal that pgring itself runs.
+    async fn execute_here(
+        &mut self,
+        name: &[u8],
+        portal: &Portal,
+        max_rows: i32,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
         let parameters = portal.parameters()?;
         let own_types;
         let types = match &portal.plan.kind {
@@ -208,19 +233,31 @@ impl Session {
         };
         let bound = Parameters::Bound(&parameters, types);
         let values = portal.prepared.values(bound, self.settings.utf8());
-        let execution = Execution {
+        let mut execution = Execution {
             prepared: &portal.prepared,
             bind: &portal.rest,
             result_formats: parameters.result_formats(),
             describe: portal.describe,
             max_rows: u64::try_from(max_rows).ok().filter(|most| *most > 0),
+            portal: None,
         };
-        if execution.max_rows.is_some()
-            && let Some(portal) = self.batch.portals.get_mut(name)
-        {
-            portal.suspended = true;
+        let selects = portal.plan.reads_only && matches!(portal.plan.kind, PlanKind::Sharded(_) | PlanKind::Gather(_));
+        let number = fresh_number();
+        if selects && execution.max_rows.is_some() && self.may_go_on(name) && self.room_to_keep(snapshot).is_ok() {
+            execution.portal = Some(number);
         }
+        let before = self.client.out.len();
         self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
+        let run = match selects {
+            _ if self.keeps_portal(number) => Run::Stopped(number),
+            // What was told since was a tag, or that there is more.
+            true if self.is_suspended(before) => Run::LetGo,
+            true => Run::Over,
+            false => Run::New,
+        };
+        if let Some(portal) = self.batch.portals.get_mut(name) {
+            portal.run = run;
+        }
         Ok(())
     }
 }

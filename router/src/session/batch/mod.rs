@@ -8,6 +8,7 @@ mod lanes;
 mod place;
 mod portal;
 mod ride;
+mod special;
 mod statement;
 pub(super) mod told;
 
@@ -46,6 +47,8 @@ pub(super) struct Batch {
     fresh: Vec<Box<[u8]>>,
     /// Messages behind the one at hand.
     input: Bytes,
+    /// Behind those comes a Sync.
+    ends: bool,
     started: Option<Instant>,
     /// The session's settings before the first statement since the last Sync that changed them.
     settings: Option<Arc<Profile>>,
@@ -79,6 +82,16 @@ struct Unnamed {
 }
 
 impl Batch {
+    /// A portal of the client's has this number.
+    pub(super) fn has_portal(&self, number: u64) -> bool {
+        self.portals.has(number)
+    }
+
+    /// The client has bound a portal of this name.
+    pub(super) fn knows_portal(&self, name: &str) -> bool {
+        self.portals.get(name.as_bytes()).is_some()
+    }
+
     /// Between two batches.
     pub(super) fn is_at_rest(&self) -> bool {
         self.lanes.is_empty() && self.pending.is_none() && !self.skipping && self.started.is_none()
@@ -117,7 +130,10 @@ impl Session {
         if !self.batch.skipping {
             // A batch that is here as a whole can be run again.
             let again = self.batch.started.is_none().then(|| input.clone());
-            self.work_all(input).await?;
+            self.batch.ends = true;
+            let worked = self.work_all(input).await;
+            self.batch.ends = false;
+            worked?;
             if well_formed.is_ok() {
                 return self.end_batch(again).await;
             }
@@ -165,7 +181,11 @@ impl Session {
         {
             return Box::pin(self.heal(input)).await;
         }
-        if let Some(started) = self.forget_batch() {
+        let started = self.forget_batch();
+        if !self.kept.is_empty() {
+            Box::pin(self.sweep_portals()).await;
+        }
+        if let Some(started) = started {
             let route = self.batch.route.take().unwrap_or(RouteKind::Local);
             self.database.statements.record(route, started.elapsed().as_secs_f64());
         }
@@ -287,6 +307,9 @@ impl Session {
         };
         self.forget_batch();
         self.batch.lanes.next_batch();
+        if !self.kept.is_empty() {
+            Box::pin(self.sweep_portals()).await;
+        }
         Ok(ridden)
     }
 

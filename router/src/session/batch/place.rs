@@ -1,16 +1,17 @@
 //! Place: where an execution goes, by its plan or by what its verb is about. In: a prepared statement and its
 //! parameters. Out: a server, or pgring itself. Never: a message.
 
-use super::super::{Fault, Session, prepared::Prepared, simple::Target};
+use super::super::{
+    Fault, Session,
+    cursor::{Declare, Declared},
+    prepared::Prepared,
+    simple::Target,
+};
 use crate::{
     cluster::Snapshot,
-    error::{Report, catalogue},
-    plan::{Plan, PlanKind},
-    route::bind::{Parameters, Values},
-    sql::{
-        fingerprint::{Lexed, lex},
-        verb::{Verb, Which},
-    },
+    plan::Plan,
+    route::bind::Values,
+    sql::verb::{Verb, Which},
     txn::Reach,
 };
 use pgring_config::ids::ShardIndex;
@@ -76,13 +77,19 @@ impl Session {
                 server(default)
             }
             Verb::Notify { .. } | Verb::Checkpoint => server(default),
+            Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor))
+                if self.kept_cursor(cursor).is_some() =>
+            {
+                Place::Special
+            }
             Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => {
                 server(self.cursor_at(cursor).unwrap_or(any))
             }
             Verb::Declare { name, hold, query_at } => {
-                let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
-                let query = prepared.text.get(start + query_at..).unwrap_or_default().to_owned();
-                let shard = self.declare_at(&query, values.parameters, snapshot)?;
+                let declare = Declare { text: prepared.only(), name, hold: *hold, query_at: *query_at };
+                let Declared::There(shard) = self.declared(declare, values.parameters, snapshot)? else {
+                    return Ok((plan, Place::Special));
+                };
                 self.note_cursor(name, shard, *hold);
                 Place::Server { shard, reach: Reach::Read, apart: false }
             }
@@ -92,37 +99,14 @@ impl Session {
                 Place::Special
             }
             Verb::Execute { name, arguments, .. } => {
-                let start = prepared.lexed.statements.first().map_or(0, |span| span.start as usize);
-                let text = prepared.text.get(start..).unwrap_or_default();
-                let executed = self.execution(text, name, arguments, snapshot)?;
-                let place = Place::Server { shard: executed.shard, reach: executed.reach, apart: false };
-                return Ok((executed.plan, place));
+                let executed = self.execution(prepared.only(), name, arguments, snapshot)?;
+                return Ok(match executed.place {
+                    Some((shard, reach)) => (executed.plan, Place::Server { shard, reach, apart: false }),
+                    None => (plan, Place::Special),
+                });
             }
             _ => Place::Special,
         };
         Ok((plan, place))
-    }
-
-    /// Where the query of a DECLARE runs.
-    pub(in crate::session) fn declare_at(
-        &mut self,
-        query: &str,
-        parameters: Parameters<'_>,
-        snapshot: &Snapshot,
-    ) -> Result<ShardIndex, Fault> {
-        let mut lexed = Lexed::default();
-        lex(query.as_bytes(), &mut lexed);
-        let plan = self.plan(query, &mut lexed);
-        let values = Values { text: query.as_bytes(), lexed: &lexed, parameters, utf8: self.settings.utf8() };
-        match self.target_of(&plan, &values, snapshot)? {
-            Target::Server { shard, .. } => Ok(shard),
-            Target::Special => Err(match &plan.kind {
-                PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => Self::refused(refusal),
-                _ => Report::new(catalogue::MANY_SHARDS)
-                    .detail("a cursor over several shards")
-                    .hint("Give the shard key in the cursor's query."),
-            }
-            .into()),
-        }
     }
 }

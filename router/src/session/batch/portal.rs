@@ -2,9 +2,10 @@
 //! pgring's own answers. Never: where rows are.
 
 use super::{
-    super::{Fault, Session, hold, prepared::Prepared},
+    super::{Fault, Session, hold, kept::Of, prepared::Prepared, sql_prepared::nulls},
     lanes::Lane,
     place::Place,
+    special::Run,
     statement::{is_silent, kept},
     violation,
 };
@@ -49,8 +50,8 @@ pub(super) struct Portal {
     pub(super) place: Place,
     /// Its rows are to be described with its execution.
     pub(super) describe: bool,
-    /// Rows over several shards were let go after a row limit.
-    pub(super) suspended: bool,
+    /// How far its execution over several shards has come.
+    pub(super) run: Run,
     /// Number of the lane in which it was bound; None: it is a cursor, or no server has it.
     pub(super) bound: Option<u64>,
     /// It was executed where it was bound.
@@ -99,6 +100,10 @@ impl Portals {
         }
     }
 
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.unnamed.iter().chain(self.named.values()).any(|portal| portal.run == Run::Stopped(number))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.unnamed.is_none() && self.named.is_empty()
     }
@@ -113,9 +118,12 @@ impl Portals {
 
 /// A portal that pgring itself runs may have rows.
 pub(super) fn has_rows(portal: &Portal) -> bool {
-    use PlanKind::{Builtin, ExplainRoute, Gather, Refuse, Sharded};
-    matches!(portal.prepared.verb, Some(Verb::Show(_)))
-        || matches!(portal.plan.kind, Sharded(_) | Gather(_) | ExplainRoute { .. } | Builtin(_) | Refuse(_))
+    use PlanKind::{Builtin, Explain, ExplainRoute, Gather, Refuse, Sharded};
+    matches!(portal.prepared.verb, Some(Verb::Show(_) | Verb::Execute { .. } | Verb::Fetch { is_move: false, .. }))
+        || matches!(
+            portal.plan.kind,
+            Sharded(_) | Gather(_) | Explain(_) | ExplainRoute { .. } | Builtin(_) | Refuse(_)
+        )
 }
 
 /// Whether a Bind has as many parameters as its statement, where that is known here; else the server says so.
@@ -160,7 +168,8 @@ impl Session {
             }
             return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
         }
-        if !bind.portal.is_empty() && self.batch.portals.get(bind.portal).is_some() {
+        let known = self.batch.portals.get(bind.portal).is_some() || self.kept_cursor_at(bind.portal).is_some();
+        if !bind.portal.is_empty() && known {
             let name = String::from_utf8_lossy(bind.portal);
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
         }
@@ -174,7 +183,7 @@ impl Session {
             rest,
             place,
             describe: false,
-            suspended: false,
+            run: Run::New,
             bound: None,
             executed: false,
         };
@@ -216,6 +225,9 @@ impl Session {
             }
         }
         self.batch.portals.insert(bind.portal, portal);
+        if !self.kept.is_empty() {
+            Box::pin(self.sweep_portals()).await;
+        }
         Ok(())
     }
 
@@ -293,11 +305,22 @@ impl Session {
     }
 
     async fn describe_special(&mut self, name: &[u8], portal: &Portal, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
-        if !has_rows(portal) || portal.prepared.verb.as_ref().is_some_and(is_silent) {
+        if let Some(cursor) = self.kept_cursor_at(name) {
+            self.describe_cursor(&cursor, &[]);
+            return Ok(());
+        }
+        if let Some(Verb::Fetch { cursor, is_move: false }) = &portal.prepared.verb {
+            let parameters = portal.parameters()?;
+            self.describe_cursor(cursor, parameters.result_formats());
+            return Ok(());
+        }
+        let runs_verb =
+            matches!(&portal.prepared.verb, Some(Verb::Execute { name, .. }) if self.executed_verb(name).is_some());
+        if !has_rows(portal) || runs_verb || portal.prepared.verb.as_ref().is_some_and(is_silent) {
             build::no_data(&mut self.client.out);
             return Ok(());
         }
-        if self.is_executed_next(name) {
+        if portal.run == Run::New && self.is_executed_next(name) {
             if let Some(portal) = self.batch.portals.get_mut(name) {
                 portal.describe = true;
             }
@@ -306,6 +329,13 @@ impl Session {
         if let Some(fields) = self.own_fields(&portal.plan, &portal.prepared) {
             build::row_description(&mut self.client.out, &fields);
             return Ok(());
+        }
+        if let Some(Verb::Execute { name, .. }) = &portal.prepared.verb {
+            let executed = self.statement_named(name.as_bytes())?;
+            let formats = portal.parameters()?.result_formats().to_vec();
+            let rest = nulls(&executed, &formats).into();
+            let inner = Portal { prepared: executed, rest, ..portal.clone() };
+            return self.describe_apart(&inner, snapshot).await;
         }
         self.describe_apart(portal, snapshot).await
     }
@@ -331,9 +361,15 @@ impl Session {
         if let Some(portal) = self.batch.portals.get(name) {
             return Ok(portal.clone());
         }
-        let cursors = self.txn.iter().flat_map(|txn| txn.cursors.iter().rev());
-        let here = cursors.filter(|(cursor, _)| cursor.as_bytes() == name).map(|(_, shard)| *shard).next();
-        let Some(shard) = here.or(self.pins.first().map(|pin| pin.shard).filter(|_| !name.is_empty())) else {
+        let cursor = std::str::from_utf8(name).ok().filter(|name| !name.is_empty());
+        let place = match cursor {
+            Some(cursor) if self.kept_cursor(cursor).is_some() => Some(Place::Special),
+            cursor => cursor
+                .and_then(|cursor| self.cursor_at(cursor))
+                .or(self.pins.first().map(|pin| pin.shard).filter(|_| !name.is_empty()))
+                .map(|shard| Place::Server { shard, reach: Reach::Nothing, apart: false }),
+        };
+        let Some(place) = place else {
             let name = String::from_utf8_lossy(name);
             return Err(Report::with(catalogue::UNKNOWN_PORTAL, format!("portal \"{name}\" does not exist")).into());
         };
@@ -341,9 +377,9 @@ impl Session {
             prepared: Arc::new(Prepared::new("", Box::default(), Lexed::default(), None)),
             plan: Arc::new(Plan::local()),
             rest: Bytes::new(),
-            place: Place::Server { shard, reach: Reach::Nothing, apart: false },
+            place,
             describe: false,
-            suspended: false,
+            run: Run::New,
             bound: None,
             executed: false,
         })
@@ -396,7 +432,13 @@ impl Session {
                 return Ok(());
             }
         } else {
+            if let Some(cursor) = self.kept_cursor_at(close.name) {
+                Box::pin(self.close_kept(&Of::Cursor(cursor))).await;
+            }
             self.batch.portals.remove(close.name);
+        }
+        if !self.kept.is_empty() {
+            Box::pin(self.sweep_portals()).await;
         }
         if self.batch.lanes.current().is_some() {
             self.batch.lanes.expect(Expect::Emit(CLOSE_COMPLETE));

@@ -177,7 +177,16 @@ impl Session {
             let inner = text.get(span.start as usize..span.end as usize)?;
             lex(inner.as_bytes(), &mut own);
             match verb::recognise(inner) {
-                Some(verb) => self.note_riding_verb(&mut riders, verb)?,
+                Some(verb) => {
+                    let declares = match &verb {
+                        Verb::Declare { query_at, .. } => inner.get(*query_at..),
+                        _ => None,
+                    };
+                    if declares.is_some_and(|query| !self.has_rows_at(query, shard)) {
+                        return None;
+                    }
+                    self.note_riding_verb(&mut riders, verb)?;
+                }
                 None => {
                     let plan = self.plan(inner, &mut own);
                     self.note_rider(&mut riders, &plan, inner, &own, (shard, &snapshot))?;
@@ -206,7 +215,9 @@ impl Session {
                 riders.before = true;
                 before.is_empty()
             }
-            Verb::Fetch { .. } | Verb::CloseCursor(_) | Verb::Declare { hold: false, .. } => true,
+            Verb::Fetch { cursor, .. } | Verb::CloseCursor(Which::Name(cursor)) => self.kept_cursor(cursor).is_none(),
+            Verb::CloseCursor(Which::All) => self.kept.is_empty(),
+            Verb::Declare { hold: false, .. } => true,
             verb => verb.is_about_transactions(),
         };
         riders.notifies |= matches!(verb, Verb::Notify { .. });

@@ -244,7 +244,9 @@ impl Session {
         let prepared = self.statement_named(describe.name)?;
         self.send_pending_before(describe.name).await?;
         let fields = self.fields_if_own(&prepared);
-        let silent = prepared.verb.as_ref().is_some_and(is_silent);
+        // The server knows the types of the parameters in a cursor's query.
+        let declares = matches!(prepared.verb, Some(Verb::Declare { .. }));
+        let silent = prepared.verb.as_ref().is_some_and(is_silent) && !declares;
         if fields.is_some() || (silent && !self.is_described_there(&prepared)) {
             self.leave_lanes().await?;
             if self.batch.pending.take().is_some() {
@@ -272,6 +274,7 @@ impl Session {
     fn fields_if_own(&mut self, prepared: &Arc<Prepared>) -> Option<Vec<Field>> {
         match &prepared.verb {
             Some(Verb::Show(Which::Name(name))) if name.starts_with("pgring.") => Some(vec![text_field(name)]),
+            Some(Verb::Fetch { cursor, is_move: false }) => self.kept_cursor(cursor).map(<[Field]>::to_vec),
             Some(_) => None,
             None => {
                 let plan = self.prepared_plan(prepared);

@@ -38,6 +38,7 @@ fn merged(text: &str) -> String {
                 )
             }
             Many::Gather(_) => "gather".into(),
+            Many::Explain(_) => "explain".into(),
             Many::Refuse(refusal) => format!("no {} {}", refusal.reason.number, refusal.what),
         },
         other => format!("{other:?}"),
@@ -532,8 +533,8 @@ fn traps_23_and_25_everything_else() {
         ("frobnicate orders", "judge"),
         ("select U&\"d\\0061t\" from logs", "judge"),
         ("select * from orders where a @@@ b", "judge"),
-        ("explain select * from orders where customer_id = 5", "5 | no 1002"),
-        ("explain (analyze, buffers) select * from orders", "every | no 1002"),
+        ("explain select * from orders where customer_id = 5", "5 | explain"),
+        ("explain (analyze, buffers) select * from orders", "every | explain"),
         ("explain select * from logs", "local"),
         ("explain (route) select * from orders", "explain route false"),
         ("explain (route, analyze) select * from orders", "explain route true"),
