@@ -72,6 +72,7 @@ fn world() -> World {
             columns: columns.iter().map(column).collect(),
             unique_keys: vec![],
             reads: vec![],
+            definition: None,
             has_triggers: false,
             parents: vec![],
         };

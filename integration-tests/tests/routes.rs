@@ -179,11 +179,21 @@ const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Views on sharded tables",
+        text: "A view is read as a sub-select with its definition. In a gather its tables are copied with the client's rights, \
+               not its owner's: where they could differ, it is refused.",
+        statements: &[
+            "SELECT * FROM big_order WHERE customer_id = 7",
+            "SELECT * FROM big_order",
+            "SELECT count(*), sum(total) FROM big_order",
+            "SELECT count(DISTINCT total) FROM big_order",
+            "SELECT b FROM big_order b",
+        ],
+    },
+    Section {
         title: "Forms that hang on where rows are",
         text: "",
         statements: &[
-            "SELECT * FROM big_order",
-            "SELECT * FROM big_order WHERE customer_id = 7",
             "SELECT * FROM orders WHERE customer_id = 7 FOR UPDATE",
             "SELECT * FROM orders FOR UPDATE",
             "SELECT * FROM ONLY orders",

@@ -95,7 +95,7 @@ fn is_staged(input: &GatherInput) -> bool {
 pub fn create_sql(inputs: &[&GatherInput]) -> String {
     let mut sql = String::new();
     for (nth, input) in inputs.iter().enumerate() {
-        let name = quote::identifier(&input.table.name);
+        let name = quote::identifier(&input.copy);
         let table = qualified(&input.table);
         let _ = write!(sql, "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS SELECT ");
         list(&mut sql, &input.columns, |column| quote::identifier(&column.name).into_owned());
@@ -114,7 +114,7 @@ pub fn create_sql(inputs: &[&GatherInput]) -> String {
 
 /// The SQL that reads one input's rows where the answer is made, into their temporary table.
 pub fn insert_sql(input: &GatherInput, text: &[u8], lexed: &Lexed) -> String {
-    let mut sql = format!("INSERT INTO pg_temp.{} SELECT ", quote::identifier(&input.table.name));
+    let mut sql = format!("INSERT INTO pg_temp.{} SELECT ", quote::identifier(&input.copy));
     list(&mut sql, &input.columns, |column| quote::identifier(&column.name).into_owned());
     from(&mut sql, input, text, lexed);
     sql
@@ -264,7 +264,7 @@ pub async fn load(
 ) -> Result<(), ScatterError> {
     budget.by_input.push((input.table.clone(), 0));
     let staged = is_staged(input);
-    let name = quote::identifier(&input.table.name).into_owned();
+    let name = quote::identifier(&input.copy).into_owned();
     let target = if staged { format!("pgring_gathered_{number}") } else { name.clone() };
     if readers.iter().any(|reader| reader.inputs.contains(&number)) {
         copy(client, home, &format!("COPY pg_temp.{target} FROM STDIN (FORMAT binary)"), number, readers, budget)
@@ -286,7 +286,7 @@ pub async fn load(
 
 /// Text becomes values of the table's types.
 async fn unstage(home: &mut Conn, input: &GatherInput, staged: &str) -> Result<(), ConnError> {
-    let name = quote::identifier(&input.table.name).into_owned();
+    let name = quote::identifier(&input.copy).into_owned();
     let table = quote::literal(&format!("pg_temp.{name}"));
     let types = home
         .housekeep(&format!(

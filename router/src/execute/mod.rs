@@ -9,4 +9,5 @@ pub mod relay;
 pub mod scatter;
 pub mod shape;
 pub mod splice;
+pub mod views;
 pub mod watch;

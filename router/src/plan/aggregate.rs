@@ -81,7 +81,7 @@ pub(crate) fn scatter(
     let Body::Select(block) = &query.body else { return Err(no("a set operation or VALUES")) };
     form(analysis, query, block)?;
     let anchor = anchor(analysis)?;
-    calls(input, analysis)?;
+    calls(analysis)?;
     let keyed = |expr: &Expr| {
         scope.key(expr).is_some_and(|instance| {
             let found = &analysis.instances[instance];
@@ -130,7 +130,7 @@ pub(crate) fn united(
     text: (&[Lexeme], usize),
 ) -> Result<Scattered, Refusal> {
     splittable(analysis, query)?;
-    calls(input, analysis)?;
+    calls(analysis)?;
     let anchor = rows.anchor.filter(|anchor| followed(analysis, *anchor)).ok_or_else(not_on_key)?;
     let mut first = &query.body;
     let block = loop {
@@ -172,7 +172,7 @@ pub(crate) fn united(
 
 fn loose(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
     let tables =
-        analysis.tables().map(|(_, instance)| &instance.table).chain(analysis.others.iter().map(|(name, _)| name));
+        analysis.tables().map(|(_, instance)| &instance.table).chain(analysis.others.iter().map(|other| &other.table));
     let mut columns = tables.filter_map(|table| input.schema.relation(table)).flat_map(|relation| &relation.columns);
     columns.any(|column| !column.deterministic)
 }
@@ -219,10 +219,10 @@ fn not_on_key() -> Refusal {
     refusal(catalogue::MANY_SHARDS, "a join or sub-select that is not on the shard key", hint)
 }
 
-fn calls(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<(), Refusal> {
+fn calls(analysis: &Analysis<'_>) -> Result<(), Refusal> {
     for called in &analysis.calls {
         let name = &called.call.name.name;
-        match super::read::class(input, &called.call.name) {
+        match called.class {
             super::read::Class::Builtin(Builtin::Pure | Builtin::Window | Builtin::Aggregate) => {}
             super::read::Class::Builtin(Builtin::Stable) => {
                 return Err(no(format!("{name}, whose value differs between servers")));
@@ -319,6 +319,9 @@ impl Scatter<'_> {
                 return Err(no("DISTINCT or a window over aggregates"));
             }
             return self.grouped(query, &group);
+        }
+        if analysis.view_in_order && query.order.is_empty() {
+            return Err(no("a view that puts its rows in order"));
         }
         self.expand()?;
         let distinct = self.block.distinct == Distinct::All;

@@ -5,14 +5,16 @@
 
 mod time;
 pub(super) mod unread;
+mod views;
 
 use super::{
-    Gather, GatherColumn, GatherInput, GatherSource, Piece, Refusal, Splice, Timed, bodies,
+    Gather, GatherColumn, GatherInput, GatherSource, GatherView, Piece, Refusal, Splice, Timed, bodies,
     build::Input,
     join::{Analysis, Push},
     predicate,
-    read::{Class, class},
+    read::Class,
     refuse::refusal,
+    view::Definitions,
 };
 use crate::{
     error::catalogue,
@@ -72,11 +74,37 @@ fn no(what: impl Into<String>) -> Refusal {
 pub(super) fn plan(
     input: &Input<'_>,
     analysis: &Analysis<'_>,
+    definitions: &Definitions,
     tokens: &Tokens,
     first: usize,
 ) -> Result<Gather, Refusal> {
     form(analysis)?;
-    let mut timed = false;
+    let times = calls(input, analysis)?;
+    let lexemes = &tokens.lexemes[first..];
+    let mut needed = Needed::of(lexemes);
+    needed.all |= analysis.by_place || analysis.rows > 0;
+    let mut views = views::of(input, analysis, definitions, &needed, 0)?;
+    views::note(analysis, definitions, &mut needed);
+    let mut inputs = vec![];
+    add(input, analysis, &needed, &tokens.lexemes, &mut inputs)?;
+    point(input, &tokens.lexemes, &mut inputs, &mut views)?;
+    let timed = match times {
+        Times { outside: false, in_views: false } => Timed::No,
+        Times { in_views: true, .. } => Timed::Hidden,
+        Times { outside: true, .. } => time::timed(input, &tokens.lexemes, first),
+    };
+    Ok(Gather { inputs, views, timed })
+}
+
+/// Where calls depend on when the transaction began.
+struct Times {
+    outside: bool,
+    in_views: bool,
+}
+
+/// Looks at what is called.
+fn calls(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<Times, Refusal> {
+    let mut times = Times { outside: false, in_views: false };
     for called in &analysis.calls {
         let name = &called.call.name;
         let ordered = called.call.ordered_or_distinct || called.call.over.is_some() || called.in_order;
@@ -91,61 +119,107 @@ pub(super) fn plan(
         if name.name == time::OF_STATEMENT {
             return Err(no(time::OF_STATEMENT));
         }
-        match class(input, name) {
+        match called.class {
             Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window) => {}
-            Class::Builtin(Builtin::Stable) => timed |= time::is_of_time(&name.name),
+            Class::Builtin(Builtin::Stable) => {
+                let of_time = time::is_of_time(&name.name);
+                times.outside |= of_time && !called.in_view;
+                times.in_views |= of_time && called.in_view;
+            }
             Class::Builtin(Builtin::Volatile) if name.name != "setseed" => {}
             Class::User(_) if touches_nothing(input, name) => {}
             _ => return Err(no(format!("{}, a function that may look at tables,", name.name))),
         }
     }
-    let lexemes = &tokens.lexemes[first..];
-    let grouped = lexemes.iter().any(|lexeme| lexeme.is("group"));
-    let table = lexemes.iter().any(|lexeme| lexeme.is("table"));
-    let all = analysis.by_place || analysis.rows > 0 || table || has_wildcard(lexemes);
-    let words: HashSet<&str> = lexemes.iter().filter_map(Lexeme::identifier).collect();
-    let needed = Needed { all, grouped, words };
-    let mut inputs: Vec<GatherInput> = vec![];
+    Ok(times)
+}
+
+/// Adds the relations that were found.
+fn add(
+    input: &Input<'_>,
+    analysis: &Analysis<'_>,
+    needed: &Needed<'_>,
+    lexemes: &[Lexeme],
+    inputs: &mut Vec<GatherInput>,
+) -> Result<(), Refusal> {
     for (at, instance) in analysis.tables() {
-        if inputs.iter().any(|input| input.table == instance.table) {
-            continue;
-        }
         let same = analysis.tables().filter(|(_, other)| other.table == instance.table);
         let instances: Vec<usize> = same.map(|(at, _)| at).collect();
+        if instances.first() != Some(&at) {
+            continue;
+        }
+        let written = instances.iter().any(|at| !analysis.instances[*at].in_view);
+        let in_view = instances.iter().any(|at| analysis.instances[*at].in_view);
+        if knows(inputs, &instance.table, written, in_view) {
+            continue;
+        }
         let recipe = predicate::either(instances.iter().map(|at| analysis.recipe(*at)).collect());
         let source = GatherSource::Sharded { group: instance.sharded.group, recipe };
-        let mut gathered = gathered(input, &instance.table, source, &needed)?;
+        let mut one = gathered(input, &instance.table, source, needed)?;
         // A CTE that is referred to several times asks the same of its table each time.
         let asked = |at: usize| analysis.pushes.iter().filter(move |push| push.instance == at).map(Push::place);
         let alike = instances.iter().all(|other| asked(*other).eq(asked(at)));
         if let Some(alias) = instance.alias.as_ref().filter(|_| alike) {
-            gathered.alias = Some(alias.as_str().into());
+            one.alias = Some(alias.as_str().into());
             let pushes = analysis.pushes.iter().filter(|push| push.instance == at);
-            gathered.filter = pushes.filter_map(|push| filter(input, &tokens.lexemes, push)).collect();
+            one.filter = pushes.filter_map(|push| filter(input, lexemes, push)).collect();
         }
-        inputs.push(gathered);
+        put(inputs, one, written, in_view);
     }
-    for (table, reference) in &analysis.others {
-        if inputs.iter().any(|input| input.table == *table) {
-            continue;
+    for other in &analysis.others {
+        if !knows(inputs, &other.table, !other.in_view, other.in_view) {
+            let source = if other.reference { GatherSource::Anywhere } else { GatherSource::Default };
+            let one = gathered(input, &other.table, source, needed)?;
+            put(inputs, one, !other.in_view, other.in_view);
         }
-        let source = if *reference { GatherSource::Anywhere } else { GatherSource::Default };
-        inputs.push(gathered(input, table, source, &needed)?);
     }
-    clash(&inputs)?;
-    for gathered in &mut inputs {
-        gathered.splices = qualified(input, &tokens.lexemes, &gathered.table);
-    }
-    let timed = if timed { time::timed(input, &tokens.lexemes, first) } else { Timed::No };
-    Ok(Gather { inputs, timed })
+    Ok(())
 }
 
-/// Two tables of one name cannot both be hidden.
-fn clash(inputs: &[GatherInput]) -> Result<(), Refusal> {
-    for (at, one) in inputs.iter().enumerate() {
-        if inputs[..at].iter().any(|other| other.table.name == one.table.name) {
-            return Err(no(format!("two tables of the name {:?}", one.table.name)));
+/// Whether the relation is among the inputs; notes that it is read here too.
+fn knows(inputs: &mut [GatherInput], table: &TableName, written: bool, in_view: bool) -> bool {
+    let Some(known) = inputs.iter_mut().find(|input| input.table == *table) else { return false };
+    known.in_view |= in_view;
+    if written {
+        known.copy = table.name.clone();
+    }
+    true
+}
+
+/// What the statement does not name itself is not hidden.
+fn put(inputs: &mut Vec<GatherInput>, mut one: GatherInput, written: bool, in_view: bool) {
+    one.in_view = in_view;
+    if !written {
+        one.copy = views::name(inputs.len());
+    }
+    inputs.push(one);
+}
+
+/// Points the client's text at the copies.
+fn point(
+    input: &Input<'_>,
+    lexemes: &[Lexeme],
+    inputs: &mut [GatherInput],
+    views: &mut [GatherView],
+) -> Result<(), Refusal> {
+    clash(inputs, views)?;
+    for one in inputs {
+        one.splices = qualified(input, lexemes, &one.table);
+    }
+    for view in views.iter_mut().filter(|view| view.columns.is_some()) {
+        view.splices = qualified(input, lexemes, &view.view);
+    }
+    Ok(())
+}
+
+/// Two relations of one name cannot both be hidden.
+fn clash(inputs: &[GatherInput], views: &[GatherView]) -> Result<(), Refusal> {
+    let mut names: Vec<&str> = vec![];
+    for name in inputs.iter().map(|input| &*input.copy).chain(views.iter().map(|view| &*view.copy)) {
+        if names.contains(&name) {
+            return Err(no(format!("two relations of the name {name:?}")));
         }
+        names.push(name);
     }
     Ok(())
 }
@@ -160,7 +234,6 @@ fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {
         (analysis.special, "ONLY or TABLESAMPLE"),
         (analysis.looks_at_storage, "a system column or a cast to an object's name"),
         (analysis.rows > analysis.rows_in_calls, "a whole row as a value"),
-        (analysis.sharded_view.is_some(), "a view that reads a sharded table"),
     ];
     match cases.into_iter().find(|(found, _)| *found) {
         Some((_, what)) => Err(no(what)),
@@ -212,6 +285,18 @@ struct Needed<'a> {
     words: HashSet<&'a str>,
 }
 
+impl<'a> Needed<'a> {
+    fn of(lexemes: &'a [Lexeme]) -> Self {
+        let is = |word: &str| lexemes.iter().any(|lexeme| lexeme.is(word));
+        let words = lexemes.iter().filter_map(Lexeme::identifier).collect();
+        Self { all: is("table") || has_wildcard(lexemes), grouped: is("group"), words }
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.all || self.words.contains(column)
+    }
+}
+
 fn gathered(
     input: &Input<'_>,
     table: &TableName,
@@ -229,8 +314,7 @@ fn gathered(
     };
     // GROUP BY a primary key lets its table's other columns be selected.
     let key = if needed.grouped { primary_key(relation) } else { vec![] };
-    let wanted =
-        |column: &&schema::Column| needed.all || needed.words.contains(&*column.name) || key.contains(&column.name);
+    let wanted = |column: &&schema::Column| needed.has(&column.name) || key.contains(&column.name);
     let mut columns: Vec<GatherColumn> = relation.columns.iter().filter(wanted).map(column).collect();
     if columns.is_empty() {
         columns.extend(relation.columns.first().map(column));
@@ -241,6 +325,8 @@ fn gathered(
 fn bare(table: &TableName, source: GatherSource) -> GatherInput {
     GatherInput {
         table: table.clone(),
+        copy: table.name.clone(),
+        in_view: false,
         source,
         alias: None,
         columns: vec![],

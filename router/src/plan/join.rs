@@ -13,7 +13,9 @@ use super::{
     names::{self, Meaning},
     parted::Rows,
     predicate,
+    read::{Class, class},
     scope::{Found, Scope, Tree},
+    view::{self, Definitions, View},
 };
 use crate::sql::facts::{
     self, Action, Alias, Block, Body, Call, Expr, From, Item, JoinKind, Match, Name, Query, Rows as Inserted, Write,
@@ -34,12 +36,25 @@ pub(crate) struct Instance {
     pub(crate) nullable: bool,
     /// It stands in the FROM of the statement's outermost SELECT.
     pub(crate) top: bool,
+    /// It stands in the definition of a view.
+    pub(crate) in_view: bool,
     /// It is the target of an INSERT: its rows are found by what is inserted.
     pub(crate) inserted: bool,
     /// The name it goes by; None: its columns go by other names too.
     pub(crate) alias: Option<String>,
     /// Not a table: it stands for the rows of a sub-select or set operation, which come from the shards of these.
     pub(crate) members: Vec<usize>,
+}
+
+/// A local or reference relation at one place of a statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Other {
+    /// Relation.
+    pub(crate) table: TableName,
+    /// It is on every shard alike.
+    pub(crate) reference: bool,
+    /// It stands in the definition of a view.
+    pub(crate) in_view: bool,
 }
 
 /// Where a SELECT stands.
@@ -86,6 +101,10 @@ impl Push {
 pub(crate) struct Called<'a> {
     /// The call.
     pub(crate) call: &'a Call,
+    /// What its function is.
+    pub(crate) class: Class,
+    /// It stands in the definition of a view.
+    pub(crate) in_view: bool,
     /// It is one of the outermost SELECT's own.
     pub(crate) top: bool,
     /// The rows of its SELECT come from one sub-select that puts them in order.
@@ -109,8 +128,22 @@ pub(crate) struct Analysis<'a> {
     pub(crate) system: bool,
     /// Names a temporary relation.
     pub(crate) temporary: bool,
-    /// Names a view on a sharded table.
+    /// Names a view on a sharded table that could not be looked into.
     pub(crate) sharded_view: Option<TableName>,
+    /// Writes to a view on a sharded table that is not one table's rows.
+    pub(crate) writes_view: Option<TableName>,
+    /// Views on sharded tables that were looked into, those in others first.
+    pub(crate) views: Vec<View>,
+    /// One of them puts its rows in order.
+    pub(crate) view_in_order: bool,
+    /// Definitions of views.
+    pub(super) definitions: Option<&'a Definitions>,
+    /// How many views the walk is in.
+    pub(super) in_views: usize,
+    /// What is added to places in a text, so that those of different texts differ.
+    pub(super) place: usize,
+    /// Views looked into so far.
+    pub(super) looked_into: usize,
     /// Writes something.
     pub(crate) writes: bool,
     /// Writes a reference table.
@@ -135,8 +168,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) fixed: Vec<u32>,
     /// A CTE is referred to more often than can be followed.
     pub(crate) too_deep: bool,
-    /// Local and reference relations by their names.
-    pub(crate) others: Vec<(TableName, bool)>,
+    /// Local and reference relations.
+    pub(crate) others: Vec<Other>,
     /// Conditions that the rows of one instance must meet.
     pub(crate) pushes: Vec<Push>,
     /// ONLY or TABLESAMPLE.
@@ -149,14 +182,14 @@ pub(crate) struct Analysis<'a> {
     pub(crate) rows_in_calls: usize,
     /// NATURAL joins, or a table whose columns go by other names.
     pub(crate) by_place: bool,
-    ctes: Vec<Cte<'a>>,
+    pub(super) ctes: Vec<Cte<'a>>,
     inlined: usize,
 }
 
 /// A CTE that can be seen.
 #[derive(Clone)]
-struct Cte<'a> {
-    name: &'a str,
+pub(super) struct Cte<'a> {
+    pub(super) name: &'a str,
     columns: &'a [String],
     /// What it stands for, looked through where it is referred to; None: it was looked through where it stands.
     query: Option<&'a Query>,
@@ -172,10 +205,20 @@ const MOST_INLINED: usize = 200;
 
 impl<'a> Analysis<'a> {
     /// Looks through a statement. The outermost SELECT's scope is handed to `top`.
-    pub(crate) fn of(input: &Input<'_>, query: &'a Query, top: &mut dyn FnMut(&mut Self, &Scope<'_>)) -> (Self, Rows) {
-        let mut analysis = Self::default();
+    pub(crate) fn of(
+        input: &Input<'_>,
+        query: &'a Query,
+        definitions: &'a Definitions,
+        top: &mut dyn FnMut(&mut Self, &Scope<'_>),
+    ) -> (Self, Rows) {
+        let mut analysis = Self::empty(definitions);
         let rows = analysis.query(input, query, &Scope::default(), true, top);
         (analysis, rows)
+    }
+
+    /// Nothing found yet.
+    pub(super) fn empty(definitions: &'a Definitions) -> Self {
+        Self { definitions: Some(definitions), ..Self::default() }
     }
 
     /// The tables among the instances.
@@ -227,7 +270,7 @@ impl<'a> Analysis<'a> {
         reached
     }
 
-    fn query(
+    pub(super) fn query(
         &mut self,
         input: &Input<'_>,
         query: &'a Query,
@@ -370,10 +413,14 @@ impl<'a> Analysis<'a> {
         see: &mut dyn FnMut(&mut Self, &Scope<'_>),
     ) -> Rows {
         let before = self.before();
-        let mut scope = Scope { top: outer.top, at: block.at, ..Scope::inside(outer.scope) };
+        let mut scope = Scope { top: outer.top, at: self.place + block.at, ..Scope::inside(outer.scope) };
         let mut matches = vec![];
         self.into |= block.into;
-        scope.in_order = matches!(block.from.as_slice(), [From::Derived(query, ..)] if !query.order.is_empty());
+        scope.in_order = match block.from.as_slice() {
+            [From::Derived(query, ..)] => !query.order.is_empty(),
+            [From::Table { name, .. }] => self.is_view_in_order(input, name),
+            _ => false,
+        };
         let own = self.froms(input, &block.from, &mut scope, &mut matches);
         self.conditions(input, matches, &scope);
         if let Some(filter) = &block.filter {
@@ -474,6 +521,13 @@ impl<'a> Analysis<'a> {
             return self.stand_for(rows, &named(alias, name), nullable, scope);
         }
         let meaning = names::resolve(input, name.schema.as_deref(), &name.name);
+        if let Meaning::ShardedView(view) = &meaning
+            && let Some(definition) = self.definition(view)
+        {
+            self.special |= special;
+            let place = view::Place { alias, name, nullable };
+            return self.view(input, definition, &place, scope);
+        }
         let table = match &meaning {
             Meaning::Sharded(table, _) | Meaning::Reference(table) | Meaning::Local(table) => Some(table.clone()),
             _ => None,
@@ -490,8 +544,8 @@ impl<'a> Analysis<'a> {
             let (table, sharded) = (table.clone(), sharded.clone());
             let shown = alias.name.as_ref().unwrap_or(&name.name);
             let alias = alias.columns.is_empty().then(|| shown.clone());
-            let (top, members) = (scope.top, vec![]);
-            self.instances.push(Instance { table, sharded, nullable, top, inserted: false, alias, members });
+            let (top, in_view, members) = (scope.top, self.in_views > 0, vec![]);
+            self.instances.push(Instance { table, sharded, nullable, top, in_view, inserted: false, alias, members });
         }
         self.note(meaning);
         let leaf = scope.leaf(table.clone(), &named(alias, name), columns);
@@ -510,12 +564,12 @@ impl<'a> Analysis<'a> {
             Meaning::Sharded(..) => {}
             Meaning::Reference(table) => {
                 self.reference = true;
-                self.others.push((table, true));
+                self.others.push(Other { table, reference: true, in_view: self.in_views > 0 });
             }
             Meaning::ShardedView(view) => self.sharded_view = Some(view),
             Meaning::Local(table) => {
                 self.local = true;
-                self.others.push((table, false));
+                self.others.push(Other { table, reference: false, in_view: self.in_views > 0 });
             }
             Meaning::System => self.system = true,
         }
@@ -592,7 +646,10 @@ impl<'a> Analysis<'a> {
             let Some(key_type) = self.instances[instance].sharded.key_type else { continue };
             let nullable = self.instances[instance].nullable;
             let is_key = |expr: &Expr| scope.key(expr) == Some(instance);
-            let recipe = predicate::recipe(input.lexed, condition, key_type, nullable, &is_key);
+            let mut recipe = predicate::recipe(input.lexed, condition, key_type, nullable, &is_key);
+            if self.in_views > 0 {
+                recipe = view::fixed(input, recipe);
+            }
             if recipe != Recipe::Every {
                 self.atoms.push((instance, recipe));
             }
@@ -601,6 +658,10 @@ impl<'a> Analysis<'a> {
 
     /// Notes the conditions of a WHERE that one instance can judge by itself.
     fn push(&mut self, input: &Input<'_>, filter: &Expr, select_at: usize, scope: &Scope<'_>) {
+        if self.in_views > 0 {
+            // It is not in the client's text.
+            return;
+        }
         let all = match filter {
             Expr::And(all) => all.as_slice(),
             one => std::slice::from_ref(one),
@@ -622,7 +683,6 @@ impl<'a> Analysis<'a> {
                 fits &= own.is_some() && *found.get_or_insert(own) == own;
             }
             Expr::Call(call) => {
-                use super::read::{Class, class};
                 fits &= class(input, &call.name) == Class::Builtin(crate::sql::volatility::Builtin::Pure);
                 fits &= call.over.is_none() && call.filter.is_none();
             }
@@ -649,7 +709,9 @@ impl<'a> Analysis<'a> {
                 let row = |argument: &&Expr| matches!(argument, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
                 self.rows_in_calls += call.arguments.iter().filter(row).count();
                 self.level(input, call, scope);
-                self.calls.push(Called { call, top: scope.top, in_order: scope.in_order, at: scope.at });
+                let (top, in_order, at) = (scope.top, scope.in_order, scope.at);
+                let (class, in_view) = (class(input, &call.name), self.in_views > 0);
+                self.calls.push(Called { call, class, in_view, top, in_order, at });
             }
             Expr::Column { qualifier, name } => self.column(qualifier, name, scope),
             Expr::Cast(_, name) if name.starts_with("reg") => {
@@ -686,17 +748,35 @@ impl<'a> Analysis<'a> {
         }
         let mut scope = Scope::inside(outer);
         let alias = Alias { name: write.alias.clone(), columns: vec![] };
+        let view = match &meaning {
+            Meaning::ShardedView(view) => Some(view),
+            _ => None,
+        };
+        if let Some(view) = view.filter(|view| self.shown_columns(input, view).is_none()) {
+            self.writes_view = Some(view.clone());
+        }
+        let first = self.instances.len();
         // The target of a write is never a CTE.
         let ctes = std::mem::take(&mut self.ctes);
         let (tree, mut own) = self.table(input, &write.table, &alias, false, &mut scope, false);
         self.ctes = ctes;
         scope.trees.push(tree);
-        let target = own.first().copied();
-        if let Some(target) = target {
-            self.instances[target].inserted = matches!(write.action, Action::Insert { .. });
+        // Of a view the table in its FROM comes first.
+        let target = if view.is_some() { Some(first) } else { own.first().copied() };
+        let target = target.filter(|target| *target < self.instances.len());
+        if let Some(target) = target.filter(|_| matches!(write.action, Action::Insert { .. })) {
+            self.instances[target].inserted = true;
+            // What stands for the rows of the view.
+            self.instances[first..].iter_mut().for_each(|instance| instance.inserted |= !instance.members.is_empty());
         }
         match &write.action {
             Action::Insert { columns, rows, assignments, rest } => {
+                let shown = view.map(|view| self.inserted_columns(input, view, columns).ok_or(view));
+                let shown = shown.transpose().unwrap_or_else(|view| {
+                    self.writes_view = Some(view.clone());
+                    None
+                });
+                let columns = shown.as_deref().unwrap_or(columns);
                 self.insert(input, columns, rows, target, outer);
                 self.assignments(input, assignments, target, &scope);
                 rest.iter().for_each(|expr| self.expr(input, expr, &scope));
@@ -743,8 +823,9 @@ impl<'a> Analysis<'a> {
         scope: &Scope<'_>,
     ) {
         for assignment in assignments {
+            let mut keys = scope.sources.first().into_iter().flat_map(|source| &source.keys);
             if let Some(target) = target.map(|target| &self.instances[target])
-                && assignment.columns.iter().any(|column| **column == *target.sharded.key)
+                && keys.any(|key| assignment.columns.contains(key))
             {
                 self.assigns_key = Some(target.table.clone());
             }
@@ -791,12 +872,12 @@ pub(super) struct Before {
     pub(super) others: usize,
 }
 
-fn named(alias: &Alias, name: &Name) -> Alias {
+pub(super) fn named(alias: &Alias, name: &Name) -> Alias {
     let shown = alias.name.clone().unwrap_or_else(|| name.name.clone());
     Alias { name: Some(shown), columns: alias.columns.clone() }
 }
 
-fn columns(input: &Input<'_>, table: &TableName) -> Option<Vec<String>> {
+pub(super) fn columns(input: &Input<'_>, table: &TableName) -> Option<Vec<String>> {
     let relation = input.schema.relation(table)?;
     Some(relation.columns.iter().map(|column| column.name.to_string()).collect())
 }

@@ -21,6 +21,7 @@ mod scope;
 pub mod setting;
 mod traces;
 mod utility;
+mod view;
 mod write;
 
 pub use crate::sql::source::Source;
@@ -211,6 +212,8 @@ pub enum Many {
 pub struct Gather {
     /// What is copied.
     pub inputs: Vec<GatherInput>,
+    /// Views that are made anew over the copies, those in others first.
+    pub views: Vec<GatherView>,
     /// How it depends on when the transaction began.
     pub timed: Timed,
 }
@@ -233,6 +236,10 @@ pub enum Timed {
 pub struct GatherInput {
     /// The table.
     pub table: TableName,
+    /// The name of its copy: its own where the statement names it, so that the copy hides the table.
+    pub copy: Box<str>,
+    /// A view reads it.
+    pub in_view: bool,
     /// Where its rows are.
     pub source: GatherSource,
     /// The name that `filter` knows it by.
@@ -245,6 +252,37 @@ pub struct GatherInput {
     pub key: Vec<Box<str>>,
     /// Changes to the client's text when it is copied.
     pub splices: Vec<Splice>,
+}
+
+/// A view over gathered tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatherView {
+    /// The view.
+    pub view: TableName,
+    /// The name that it is made anew by.
+    pub copy: Box<str>,
+    /// It is a security barrier.
+    pub barrier: bool,
+    /// Its SELECT.
+    pub select: Vec<ViewPart>,
+    /// Where the statement names it: its columns that are looked at.
+    pub columns: Option<Vec<Box<str>>>,
+    /// Changes to the client's text.
+    pub splices: Vec<Splice>,
+}
+
+/// A part of a view's SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewPart {
+    /// Text as it is.
+    Text(Box<str>),
+    /// A table or view in a FROM.
+    Relation {
+        /// Its name.
+        name: TableName,
+        /// An alias follows in the text.
+        has_alias: bool,
+    },
 }
 
 /// Where the rows of a gathered table are.

@@ -54,6 +54,13 @@ impl Rows {
         }
     }
 
+    /// The columns are these, in this order.
+    pub(super) fn name(&mut self, names: Vec<String>) {
+        let known = self.columns.take().filter(|columns| columns.len() == names.len());
+        let keys = known.into_iter().flatten().map(|column| column.key).chain(std::iter::repeat(false));
+        self.columns = Some(names.into_iter().zip(keys).map(|(name, key)| Column { name: Some(name), key }).collect());
+    }
+
     /// No column says any more which rows come of which key.
     pub(super) fn hide_keys(&mut self) {
         self.columns.iter_mut().flatten().for_each(|column| column.key = false);
@@ -120,7 +127,12 @@ impl Analysis<'_> {
         grouped: bool,
         distinct: bool,
     ) -> Option<&'static str> {
-        let own = || self.calls[before.calls..].iter().filter(|called| called.at == block.at).map(|called| called.call);
+        let own = || {
+            self.calls[before.calls..]
+                .iter()
+                .filter(|called| called.at == self.place + block.at)
+                .map(|called| called.call)
+        };
         let aggregates = own().any(|call| is_aggregate(input, call)) || block.having.is_some();
         let mut windows = own().filter_map(|call| call.over.as_ref());
         let by_key = |over: &Option<Vec<Expr>>| matches!(over, Some(partition) if partition.iter().any(keyed));

@@ -11,6 +11,7 @@ use super::{
     names,
     refuse::{plan, refusal, refuse},
     setting, traces,
+    view::Definitions,
 };
 use crate::{
     error::catalogue,
@@ -50,14 +51,15 @@ pub(crate) fn class(input: &Input<'_>, name: &Name) -> Class {
 pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: usize) -> Plan {
     let mut scattered = Err(refusal(catalogue::MANY_SHARDS, "a statement in this form", HINT));
     let text = (tokens.lexemes.as_slice(), first);
-    let (analysis, rows) = Analysis::of(input, query, &mut |analysis, scope| {
+    let definitions = Definitions::of(input, tokens);
+    let (analysis, rows) = Analysis::of(input, query, &definitions, &mut |analysis, scope| {
         scattered = aggregate::scatter(input, analysis, scope, query, text);
     });
     if matches!(query.body, Body::Set(_)) {
         scattered = aggregate::united(input, &analysis, &rows, query, text);
     }
-    let reads_only = reads_only(input, &analysis);
-    let gathered = || gather::plan(input, &analysis, tokens, first).map(Box::new);
+    let reads_only = reads_only(&analysis);
+    let gathered = || gather::plan(input, &analysis, &definitions, tokens, first).map(Box::new);
     let mut plan = match early(input, &analysis) {
         Some(refusal) => refuse(refusal),
         None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
@@ -68,7 +70,7 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         },
     };
     plan.session = effect(input, &analysis, tokens, first);
-    if !plan.session.sets.is_empty() && analysis.calls.iter().all(|called| sets_or_reads(input, called)) {
+    if !plan.session.sets.is_empty() && analysis.calls.iter().all(sets_or_reads) {
         // Each server gets the session's settings.
         plan.kind = PlanKind::Anywhere;
         plan.reads_only = true;
@@ -76,18 +78,17 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
     plan
 }
 
-fn sets_or_reads(input: &Input<'_>, called: &Called<'_>) -> bool {
+fn sets_or_reads(called: &Called<'_>) -> bool {
     let sets = called.call.name.name == "set_config";
-    let class = class(input, &called.call.name);
     sets || matches!(
-        class,
+        called.class,
         Class::Builtin(Builtin::Pure | Builtin::Stable) | Class::User(Volatility::Immutable | Volatility::Stable)
     )
 }
 
 const HINT: &str = "Narrow the statement to one shard key, or split it up.";
 
-fn reads_only(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
+fn reads_only(analysis: &Analysis<'_>) -> bool {
     let harmless = |class| {
         matches!(
             class,
@@ -96,13 +97,13 @@ fn reads_only(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
         )
     };
     let silent = !analysis.writes && !analysis.locks && !analysis.into;
-    silent && analysis.calls.iter().all(|called| harmless(class(input, &called.call.name)))
+    silent && analysis.calls.iter().all(|called| harmless(called.class))
 }
 
-fn called(input: &Input<'_>, analysis: &Analysis<'_>, wanted: &[Builtin]) -> Option<String> {
+fn called(analysis: &Analysis<'_>, wanted: &[Builtin]) -> Option<String> {
     let matches = |class| matches!(class, Class::Builtin(builtin) if wanted.contains(&builtin));
     let mut calls = analysis.calls.iter();
-    calls.find(|called| matches(class(input, &called.call.name))).map(|called| called.call.name.name.clone())
+    calls.find(|called| matches(called.class)).map(|called| called.call.name.name.clone())
 }
 
 /// Whether the body of a user's function, or of one that it calls, names a sharded table: on a server it would see that
@@ -124,9 +125,14 @@ fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
     }
     if let Some(view) = &analysis.sharded_view {
         let hint = "Use the tables of the view instead.";
-        return Some(refusal(catalogue::MANY_SHARDS, format!("{view}, a view that reads a sharded table"), hint));
+        let what = format!("{view}, a view on a sharded table whose definition is not read here");
+        return Some(refusal(catalogue::MANY_SHARDS, what, hint));
     }
-    if let Some(name) = called(input, analysis, &[Builtin::RunsText]).filter(|_| has_placed_tables(input)) {
+    if let Some(view) = &analysis.writes_view {
+        let what = format!("a write to {view}, a view on a sharded table that is more than rows of one table");
+        return Some(refusal(catalogue::MANY_SHARDS, what, "Write to the table itself."));
+    }
+    if let Some(name) = called(analysis, &[Builtin::RunsText]).filter(|_| has_placed_tables(input)) {
         return Some(refusal(catalogue::UNSUPPORTED, format!("{name}, which runs a text"), "Run the text itself."));
     }
     if let Some(name) = analysis.calls.iter().map(|called| &called.call.name).find(|name| reaches_tables(input, name)) {
@@ -140,7 +146,7 @@ fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
         return None;
     }
     rows(analysis).or_else(|| {
-        let name = called(input, analysis, &[Builtin::DefaultShard, Builtin::Pins])?;
+        let name = called(analysis, &[Builtin::DefaultShard, Builtin::Pins])?;
         let what = format!("{name} together with a sharded table");
         Some(refusal(catalogue::UNSUPPORTED, what, "Call it in a statement of its own."))
     })
@@ -190,16 +196,13 @@ fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> Pla
     let known = |builtin| {
         matches!(builtin, Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable | Builtin::Volatile)
     };
-    let free = analysis
-        .calls
-        .iter()
-        .all(|called| matches!(class(input, &called.call.name), Class::Builtin(builtin) if known(builtin)));
+    let free = analysis.calls.iter().all(|called| matches!(called.class, Class::Builtin(builtin) if known(builtin)));
     if analysis.temporary || analysis.local || analysis.writes || analysis.into {
         PlanKind::Local
     } else if analysis.system {
         if analysis.reference { PlanKind::Local } else { PlanKind::Catalog }
     } else if analysis.reference {
-        if reads_only(input, analysis) && free { PlanKind::Reference } else { PlanKind::Local }
+        if reads_only(analysis) && free { PlanKind::Reference } else { PlanKind::Local }
     } else if free {
         PlanKind::Anywhere
     } else {
@@ -210,7 +213,7 @@ fn unsharded(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens) -> Pla
 fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: usize) -> SessionEffect {
     let notifies = analysis.calls.iter().any(|called| called.call.name.name == "pg_notify");
     let mut effect = SessionEffect { notifies, ..SessionEffect::default() };
-    let pins = |called: &&Called<'_>| class(input, &called.call.name) == Class::Builtin(Builtin::Pins);
+    let pins = |called: &&Called<'_>| called.class == Class::Builtin(Builtin::Pins);
     let names = analysis.calls.iter().filter(pins).map(|called| called.call.name.name.as_str());
     let (sets, locks): (Vec<&str>, Vec<&str>) = names.partition(|name| *name == "set_config");
     if !locks.is_empty() {
@@ -219,7 +222,7 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
     }
     let calls = |names: &[&str]| analysis.calls.iter().any(|called| names.contains(&&*called.call.name.name));
     let inserts = || tokens.lexemes.iter().any(|lexeme| lexeme.is("insert"));
-    let user = |called: &&Called<'_>| matches!(class(input, &called.call.name), Class::User(_));
+    let user = |called: &&Called<'_>| matches!(called.class, Class::User(_));
     let functions = analysis.calls.iter().filter(user).map(|called| called.call.name.name.clone());
     traces::note(input, functions.collect(), &mut effect);
     let view = "pg_prepared_statements";

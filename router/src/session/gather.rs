@@ -15,6 +15,7 @@ use crate::{
         gather::{self, Answering, Budget, Reader},
         scatter::ScatterError,
         splice::{self, Positions},
+        views,
     },
     metrics::RouteKind,
     plan::{Gather, GatherInput, GatherSource, Splice, Timed},
@@ -35,6 +36,7 @@ pub(super) type Placed<'a> = (usize, &'a GatherInput, Vec<ShardIndex>);
 
 /// What a gather works with.
 struct Work<'a> {
+    plan: &'a Gather,
     inputs: Vec<Placed<'a>>,
     values: &'a Values<'a>,
     execution: Option<Execution<'a>>,
@@ -46,6 +48,10 @@ impl Work<'_> {
     fn on(&self, shard: ShardIndex) -> Vec<(usize, &GatherInput)> {
         let here = self.inputs.iter().filter(|(_, _, shards)| shards.contains(&shard));
         here.map(|(number, input, _)| (*number, *input)).collect()
+    }
+
+    fn copied(&self) -> Vec<&GatherInput> {
+        self.inputs.iter().map(|(_, input, _)| *input).collect()
     }
 
     /// The body of a Bind of a statement with the client's parameters.
@@ -171,13 +177,14 @@ impl Session {
         self.check_fanout(shards.len())?;
         self.admit(&shards, Reach::Read, snapshot).await?;
         let mut splices: Vec<Splice> = inputs.iter().flat_map(|(_, input, _)| input.splices.iter().cloned()).collect();
+        splices.extend(plan.views.iter().flat_map(|view| view.splices.iter().cloned()));
         if !times.is_empty() {
             let time = self.transaction_time(snapshot).await?;
             splices.extend(times.iter().map(|splice| at_time(splice, &time)));
         }
         splices.sort_by_key(|splice| splice.start);
         let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
-        let work = Work { inputs, values, execution, in_txn };
+        let work = Work { plan, inputs, values, execution, in_txn };
         let mut held = self.hold_for_gather(&shards, in_txn, snapshot).await?;
         let mut asked = 0;
         let filled = self.fill(&mut held, &work, &mut asked).await;
@@ -262,6 +269,9 @@ impl Session {
         let shard = home.shard;
         let opening = self.opening_of_gather(work);
         let (types, fields) = prepare(home.conn(), work, &opening).await?;
+        if !work.plan.views.is_empty() {
+            check_rights(home.conn(), work.plan).await?;
+        }
         let mut readers = Vec::with_capacity(others.len());
         for one in others {
             let inputs = work.on(one.shard);
@@ -275,6 +285,9 @@ impl Session {
         for (number, input, _) in &work.inputs {
             gather::load(&mut self.client, home.conn(), (*number, input), &mut readers, &mut budget).await?;
         }
+        if !work.plan.views.is_empty() {
+            home.conn().housekeep(&views::create_sql(&work.plan.views, &work.copied())).await?;
+        }
         Ok((types, fields))
     }
 
@@ -286,8 +299,7 @@ impl Session {
             let rest = if schemas.is_empty() { String::new() } else { format!(", {}", schemas.join(", ")) };
             sql.push_str(&format!("SET LOCAL search_path = pg_temp{rest};"));
         }
-        let inputs: Vec<&GatherInput> = work.inputs.iter().map(|(_, input, _)| *input).collect();
-        sql.push_str(&gather::create_sql(&inputs));
+        sql.push_str(&gather::create_sql(&work.copied()));
         sql
     }
 
@@ -373,6 +385,18 @@ async fn prepare(home: &mut Conn, work: &Work<'_>, opening: &str) -> Result<(Vec
     let described = described?;
     opened?;
     Ok(described)
+}
+
+/// Asks a server whether the client may read the views, and would see of their tables what their owner sees.
+async fn check_rights(home: &mut Conn, plan: &Gather) -> Result<(), ScatterError> {
+    let rows = home.housekeep(&views::rights_sql(&plan.views, &plan.inputs)).await?;
+    match rows.into_iter().flatten().flatten().next() {
+        None => Ok(()),
+        Some(table) => Err(ScatterError::Report(Box::new(cannot(
+            &format!("a view with rights on {table} that this role has not"),
+            "Grant SELECT on the view's tables, make the view with security_invoker, or narrow the statement to one shard key.",
+        )))),
+    }
 }
 
 /// Asks a server for the rows of its inputs.

@@ -17,9 +17,9 @@ use std::{
 /// Changes of schema are planned with what was known before: migrations are long runs of them.
 const CHANGES: &[&str] = &["ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE"];
 
-/// What the reading itself does to the transaction can be undone.
-const SAVEPOINT: &str = "SAVEPOINT pgring_schema";
-const RELEASE: &str = "RELEASE SAVEPOINT pgring_schema";
+/// What the reading itself does to the transaction is undone. Names come with their schema.
+const SAVEPOINT: &str = "SAVEPOINT pgring_schema;SET LOCAL search_path = pg_catalog";
+const UNDO: &str = "ROLLBACK TO SAVEPOINT pgring_schema;RELEASE SAVEPOINT pgring_schema";
 
 /// Why the transaction's schema could not be read.
 enum Unseen {
@@ -101,7 +101,7 @@ impl Session {
                     Unseen::Malformed(error) => error.to_string(),
                 };
                 tracing::debug!(database = %self.database.name, why, "a transaction's own schema cannot be read");
-                let undone = held.conn().housekeep(&format!("ROLLBACK TO {SAVEPOINT};{RELEASE}")).await;
+                let undone = held.conn().housekeep(UNDO).await;
                 match undone {
                     Ok(_) => self.let_go(held, b'T', Reach::Nothing),
                     Err(error) => return Err(self.lost_while_held(&error)),
@@ -122,10 +122,10 @@ impl Session {
         let rows = conn.housekeep(&format!("{SAVEPOINT};{}", within.changes())).await?;
         let relations = within.relations(rows.first().map_or(&[], Vec::as_slice))?;
         let Some(relations) = relations else {
-            conn.housekeep(RELEASE).await?;
+            conn.housekeep(UNDO).await?;
             return Ok(None);
         };
-        let rows = conn.housekeep(&format!("{relations};{RELEASE}")).await?;
+        let rows = conn.housekeep(&format!("{relations};{UNDO}")).await?;
         Ok(Some(within.schema(rows.first().map_or(&[], Vec::as_slice))?))
     }
 }

@@ -22,8 +22,9 @@ const RELATIONS: &str = include_str!("read/relations.sql");
 /// Relations that are asked for at once.
 const AT_ONCE: usize = 500;
 
-/// Compiling the statements costs more than running them, and they are the same whatever is asked for.
-const SETTINGS: &str = "SET jit = off; SET plan_cache_mode = force_generic_plan";
+/// Compiling the statements costs more than running them, and they are the same whatever is asked for. Names of users'
+/// types and of what views read come with their schema.
+const SETTINGS: &str = "SET jit = off; SET plan_cache_mode = force_generic_plan; SET search_path = pg_catalog";
 
 /// Both statements of a reading see one snapshot, so that no DDL comes between two halves of a schema.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -62,6 +62,15 @@ pub struct Column {
     pub default: Default,
 }
 
+/// A view's definition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ViewText {
+    /// Its SELECT.
+    pub select: Box<str>,
+    /// It is a security barrier: conditions from outside are not judged before its own.
+    pub barrier: bool,
+}
+
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Relation {
@@ -79,6 +88,9 @@ pub struct Relation {
     /// materialized view was filled from counts as read by itself only). For an index and an owned sequence: the
     /// table it belongs to.
     pub reads: Vec<TableName>,
+    /// Of a view that reads a relation outside the system schemas: its SELECT, as `pg_get_viewdef` prints it where the
+    /// search path is `pg_catalog`, so that every name is qualified.
+    pub definition: Option<ViewText>,
     /// Has a user trigger or rule.
     pub has_triggers: bool,
     /// Is a partition of, or inherits from, these.

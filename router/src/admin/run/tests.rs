@@ -64,6 +64,7 @@ fn schema() -> Schema {
         columns: Vec::new(),
         unique_keys: Vec::new(),
         reads: Vec::new(),
+        definition: None,
         has_triggers: false,
         parents: Vec::new(),
     };

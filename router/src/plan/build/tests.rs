@@ -16,6 +16,7 @@ mod cases;
 mod changes;
 mod parted;
 mod random;
+mod views;
 
 fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Column {
     Column {
@@ -37,6 +38,7 @@ fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]
         columns,
         unique_keys: vec![],
         reads: reads.iter().map(|read| TableName::new("public", *read)).collect(),
+        definition: None,
         has_triggers: false,
         parents: vec![],
     };
@@ -125,7 +127,12 @@ fn topology() -> Topology {
 
 /// The plan of a statement, in the session of the tests.
 fn plan_of(text: &str) -> Plan {
-    let (schema, topology) = (schema(), topology());
+    plan_with(text, &schema())
+}
+
+/// The plan of a statement, with another schema.
+fn plan_with(text: &str, schema: &Schema) -> Plan {
+    let topology = topology();
     let mut lexed = Lexed::default();
     lex(text.as_bytes(), &mut lexed);
     let rules = Rules {
@@ -136,7 +143,7 @@ fn plan_of(text: &str) -> Plan {
     build(&Input {
         text,
         lexed: &lexed,
-        schema: &schema,
+        schema,
         topology: &topology,
         search_path: &["public".into()],
         makes_temporary: false,
@@ -191,7 +198,10 @@ fn spliced(text: &str, lexed: &Lexed, splices: &[crate::plan::Splice]) -> String
 
 /// A plan on one line.
 fn summary(text: &str) -> String {
-    let plan = plan_of(text);
+    line(text, &plan_of(text))
+}
+
+fn line(text: &str, plan: &Plan) -> String {
     let mut lexed = Lexed::default();
     lex(text.as_bytes(), &mut lexed);
     let kind = match &plan.kind {

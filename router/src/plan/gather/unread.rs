@@ -2,7 +2,7 @@
 //! of a gather, whole tables. Never: a statement that could write, lock, look at storage, or call what is not
 //! listed: each word is taken for the worst that it can be.
 
-use super::{KEEPS_ORDER, Needed, OBJECTS, clash, gathered, no, qualified, time, touches_nothing};
+use super::{KEEPS_ORDER, Needed, OBJECTS, gathered, knows, no, point, put, time, touches_nothing, views};
 use crate::{
     error::catalogue,
     plan::{
@@ -11,6 +11,7 @@ use crate::{
         names::{self, Meaning},
         read::{Class, class},
         refuse::refusal,
+        view::Definitions,
     },
     sql::{
         facts::Name,
@@ -126,16 +127,26 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
     if locks(lexemes) {
         return Err(no("a locking clause"));
     }
-    let mut timed = false;
+    let (mut timed, mut in_views) = (false, false);
     for at in 0..lexemes.len() {
         timed |= judge(input, lexemes, at)?;
     }
-    let inputs = inputs(input, tokens, lexemes)?;
-    if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
-        return Ok(Some(Gather { inputs: vec![], timed: Timed::No }));
+    let (mut inputs, named) = inputs(input, lexemes)?;
+    let definitions = Definitions::of(input, tokens);
+    let mut views = vec![];
+    for view in &named {
+        views::add_all(input, &definitions, view, (&mut inputs, &mut views), &mut in_views)?;
     }
-    let timed = if timed { time::timed(input, &tokens.lexemes, first) } else { Timed::No };
-    Ok(Some(Gather { inputs, timed }))
+    point(input, &tokens.lexemes, &mut inputs, &mut views)?;
+    if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
+        return Ok(Some(Gather { inputs: vec![], views: vec![], timed: Timed::No }));
+    }
+    let timed = match (timed, in_views) {
+        (_, true) => Timed::Hidden,
+        (true, false) => time::timed(input, &tokens.lexemes, first),
+        (false, false) => Timed::No,
+    };
+    Ok(Some(Gather { inputs, views, timed }))
 }
 
 fn refused(lexemes: &[Lexeme], at: usize) -> Option<&str> {
@@ -219,9 +230,9 @@ fn is_column_list(lexemes: &[Lexeme], at: usize, close: usize) -> bool {
 }
 
 /// Every relation that a word of the statement can mean.
-fn inputs(input: &Input<'_>, tokens: &Tokens, lexemes: &[Lexeme]) -> Result<Vec<GatherInput>, Refusal> {
+fn inputs(input: &Input<'_>, lexemes: &[Lexeme]) -> Result<(Vec<GatherInput>, Vec<TableName>), Refusal> {
     let needed = Needed { all: true, grouped: lexemes.iter().any(|lexeme| lexeme.is("group")), words: HashSet::new() };
-    let mut inputs: Vec<GatherInput> = vec![];
+    let (mut inputs, mut views): (Vec<GatherInput>, Vec<TableName>) = (vec![], vec![]);
     for (at, lexeme) in lexemes.iter().enumerate() {
         let Some(word) = lexeme.identifier() else { continue };
         let behind_dot = at >= 2 && lexemes[at - 1].is_symbol(".");
@@ -230,7 +241,14 @@ fn inputs(input: &Input<'_>, tokens: &Tokens, lexemes: &[Lexeme]) -> Result<Vec<
         if keyword && !behind_dot {
             continue;
         }
+        let with_database = behind_dot && at >= 4 && lexemes[at - 3].is_symbol(".");
         let (table, source) = match names::resolve(input, schema, word) {
+            Meaning::ShardedView(view) if !with_database => {
+                if !views.contains(&view) {
+                    views.push(view);
+                }
+                continue;
+            }
             Meaning::Sharded(table, sharded) => {
                 let source = GatherSource::Sharded { group: sharded.group, recipe: Recipe::Every };
                 (table, source)
@@ -238,23 +256,21 @@ fn inputs(input: &Input<'_>, tokens: &Tokens, lexemes: &[Lexeme]) -> Result<Vec<
             Meaning::Reference(table) => (table, GatherSource::Anywhere),
             Meaning::Local(table) if is_known(input, &table) => (table, GatherSource::Default),
             Meaning::Local(_) => continue,
-            Meaning::ShardedView(_) => return Err(no("a view that reads a sharded table")),
             Meaning::Temporary => return Err(no("a sharded table and a temporary one")),
             // `pg_catalog.lower(…)`
             Meaning::System if lexemes.get(at + 1).is_some_and(|next| next.is_symbol("(")) => continue,
             Meaning::System => return Err(no("a sharded table and a system catalog")),
+            Meaning::ShardedView(_) => return Err(no("a name with its database")),
         };
-        if behind_dot && at >= 4 && lexemes[at - 3].is_symbol(".") {
+        if with_database {
             return Err(no("a name with its database"));
         }
-        if inputs.iter().all(|input| input.table != table) {
-            let mut one = gathered(input, &table, source, &needed)?;
-            one.splices = qualified(input, &tokens.lexemes, &table);
-            inputs.push(one);
+        if !knows(&mut inputs, &table, true, false) {
+            let one = gathered(input, &table, source, &needed)?;
+            put(&mut inputs, one, true, false);
         }
     }
-    clash(&inputs)?;
-    Ok(inputs)
+    Ok((inputs, views))
 }
 
 fn is_known(input: &Input<'_>, table: &TableName) -> bool {

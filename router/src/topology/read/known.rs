@@ -74,8 +74,28 @@ impl Known {
         }
         let changed = changes.changed_relations.iter().filter(|oid| changes.relations.contains(oid));
         let new = changes.relations.iter().filter(|oid| !self.relations.contains_key(oid));
-        let missing: BTreeSet<u32> = changed.chain(new).copied().collect();
+        let mut missing: BTreeSet<u32> = changed.chain(new).copied().collect();
+        let views: Vec<u32> = self.reworded(changes, &missing).collect();
+        missing.extend(views);
         Missing::Relations(missing.into_iter().collect())
+    }
+
+    /// Views whose text may be another one though they are the same: names in it have changed, or it was not to be had.
+    fn reworded<'a>(&'a self, changes: &'a Changes, changed: &'a BTreeSet<u32>) -> impl Iterator<Item = u32> + 'a {
+        let renamed = |row: &FunctionRow| {
+            let known = self.functions.get(&row.oid).map(|known| &known.name);
+            let schema = changes.schemas.get(&row.namespace);
+            known.is_some_and(|(space, name)| Some(space) != schema || *name != row.name)
+        };
+        let all = changes.types != self.types || changes.changed_functions.iter().any(renamed);
+        let is_reworded = move |entry: &Entry| {
+            let mut read =
+                entry.links.iter().map(|link| link.target).filter(|target| self.relations.contains_key(target));
+            entry.relation.kind == RelationKind::View
+                && read.any(|target| all || entry.relation.definition.is_none() || changed.contains(&target))
+        };
+        let present = self.relations.iter().filter(|(oid, _)| changes.relations.contains(oid));
+        present.filter(move |(_, entry)| is_reworded(entry)).map(|(oid, _)| *oid)
     }
 
     /// Takes in what has changed.
@@ -133,6 +153,7 @@ impl Known {
             columns: part.columns.remove(&row.oid).unwrap_or_default(),
             unique_keys: Vec::new(),
             reads: Vec::new(),
+            definition: part.definitions.remove(&row.oid),
             has_triggers: false,
             parents: Vec::new(),
         };

@@ -56,6 +56,26 @@ default_value AS MATERIALIZED (
     SELECT s.attrelid, s.attnum, coalesce(w.volatility, 'i') AS volatility,
            (SELECT json_agg(DISTINCT node[1]) FROM regexp_matches(s.tree, '[{]([A-Z_]+)', 'g') AS node) AS nodes
     FROM stored_default s LEFT JOIN called_worst w USING (attrelid, attnum)
+),
+-- What a view's rule reads; the table of an index; the owner of a sequence.
+link AS MATERIALIZED (
+    SELECT DISTINCT w.ev_class AS relation, d.refobjid AS target
+    FROM relation v
+    JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid AND w.rulename = '_RETURN'
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
+    UNION
+    SELECT i.indexrelid, i.indrelid
+    FROM relation x JOIN pg_catalog.pg_index i ON i.indexrelid = x.oid
+    UNION
+    SELECT d.objid, d.refobjid
+    FROM relation s JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
+    WHERE s.kind = 'S' AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+),
+-- The text of a view is made from what it reads as it is now: that waits for who is about to change it.
+locked AS MATERIALIZED (
+    SELECT l.relation FROM pg_catalog.pg_locks l
+    WHERE l.relation IS NOT NULL AND l.mode = 'AccessExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()
 )
 SELECT
     (SELECT json_agg(json_build_object(
@@ -95,20 +115,24 @@ SELECT
             ON x.conrelid = i.indrelid AND x.conindid = i.indexrelid AND x.conexclop IS NOT NULL
      WHERE i.indisunique OR i.indisexclusion)::text AS unique_keys,
 
-    -- What a view's rule reads; the table of an index; the owner of a sequence.
     (SELECT json_agg(json_build_object('relation', d.relation::int8, 'target', d.target::int8,
                                        'schema', n.nspname, 'name', c.relname))
-     FROM (SELECT DISTINCT w.ev_class AS relation, d.refobjid AS target
-           FROM relation v
-           JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid AND w.rulename = '_RETURN'
-           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-           WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
-           UNION
-           SELECT i.indexrelid, i.indrelid
-           FROM relation x JOIN pg_catalog.pg_index i ON i.indexrelid = x.oid
-           UNION
-           SELECT d.objid, d.refobjid
-           FROM relation s JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid
-           WHERE s.kind = 'S' AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) d
+     FROM link d
      JOIN pg_catalog.pg_class c ON c.oid = d.target
-     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)::text AS reads
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)::text AS reads,
+
+    -- Views on relations of users; the search path is pg_catalog.
+    (SELECT json_agg(json_build_object(
+        'relation', v.oid::int8, 'select', pg_catalog.pg_get_viewdef(v.oid),
+        'barrier', coalesce((SELECT o.option_value::bool FROM pg_catalog.pg_options_to_table(c.reloptions) o
+                             WHERE o.option_name = 'security_barrier'), false)))
+     FROM relation v
+     JOIN pg_catalog.pg_class c ON c.oid = v.oid
+     WHERE v.kind = 'v' AND v.oid NOT IN (SELECT l.relation FROM locked l)
+       AND EXISTS (SELECT FROM link d
+                   JOIN pg_catalog.pg_class t ON t.oid = d.target
+                   JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+                   WHERE d.relation = v.oid AND NOT starts_with(n.nspname::text, 'pg_')
+                     AND n.nspname NOT IN ('information_schema', 'pgring'))
+       AND NOT EXISTS (SELECT FROM link d JOIN locked l ON l.relation = d.target
+                       WHERE d.relation = v.oid))::text AS definitions

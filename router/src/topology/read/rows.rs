@@ -2,7 +2,7 @@
 //! links, functions, OIDs. Never: a connection; a guess: a default it does not know is volatile.
 
 use super::SchemaError;
-use crate::topology::schema::{Column, Default, RelationKind, Volatility};
+use crate::topology::schema::{Column, Default, RelationKind, ViewText, Volatility};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Error},
@@ -97,7 +97,7 @@ pub(super) const CHANGES_LISTS: &[&str] = &[
 ];
 
 /// The lists of `relations.sql` in their order.
-pub(super) const RELATIONS_LISTS: &[&str] = &["relations", "columns", "unique_keys", "reads"];
+pub(super) const RELATIONS_LISTS: &[&str] = &["relations", "columns", "unique_keys", "reads", "definitions"];
 
 /// What has changed, and what there is.
 #[derive(Debug)]
@@ -148,6 +148,7 @@ pub(super) struct Details {
     pub(super) columns: HashMap<u32, Vec<Column>>,
     pub(super) keys: HashMap<u32, Vec<Key>>,
     pub(super) links: HashMap<u32, Vec<Link>>,
+    pub(super) definitions: HashMap<u32, ViewText>,
 }
 
 impl Details {
@@ -157,6 +158,7 @@ impl Details {
             columns: HashMap::new(),
             keys: HashMap::new(),
             links: HashMap::new(),
+            definitions: HashMap::new(),
         };
         for row in lists.list::<ColumnRow>("columns")? {
             details.columns.entry(row.relation).or_default().push(column(row));
@@ -166,6 +168,9 @@ impl Details {
         }
         for LinkRow { relation, target, schema, name } in lists.list("reads")? {
             details.links.entry(relation).or_default().push(Link { target, schema, name });
+        }
+        for DefinitionRow { relation, select, barrier } in lists.list("definitions")? {
+            details.definitions.insert(relation, ViewText { select, barrier });
         }
         details.links.values_mut().for_each(|links| links.sort_by_key(|link| link.target));
         Ok(details)
@@ -251,6 +256,13 @@ struct LinkRow {
     target: u32,
     schema: Box<str>,
     name: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct DefinitionRow {
+    relation: u32,
+    select: Box<str>,
+    barrier: bool,
 }
 
 /// OIDs are of four bytes.
