@@ -7,7 +7,7 @@ use crate::{
     plan::{Gather, GatherSource, Many, Plan, PlanKind},
     route::{self, Route, bind::Values},
 };
-use pgring_config::{ids::ShardIndex, topology::Topology};
+use pgring_config::{ids::ShardIndex, tables::TableKind, topology::Topology};
 
 /// One row of EXPLAIN (ROUTE).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ fn gathered(gather: &Gather, values: &Values<'_>, topology: &Topology, text: &st
     step("gather", names(topology, &all), text, why)
 }
 
+fn copied(text: &str) -> ExplainStep {
+    step("gather", String::new(), text, "the query's rows are brought together, and copied from there")
+}
+
 /// What is done with the shards' rows.
 pub fn how(merge: &Merge) -> &'static str {
     match (&merge.group_by, merge.order.is_empty()) {
@@ -81,7 +85,15 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             step("broadcast", names(topology, &all), &text, "the schema is the same on every shard")
         }
         PlanKind::Gather(gather) => gathered(gather, values, topology, &text),
-        PlanKind::Copy(copy) => reject(&copy.refusal),
+        PlanKind::Copy(copy) if copy.from => reject(&copy.refusal),
+        PlanKind::Copy(copy) => {
+            let shards = match topology.kind(&copy.table) {
+                TableKind::Sharded(table) => topology.all_owners(table.group),
+                _ => vec![topology.default_shard],
+            };
+            step("scatter", names(topology, &shards), &text, "what each shard gives, one behind the other")
+        }
+        PlanKind::CopyQuery(..) => copied(&text),
         PlanKind::ExplainRoute { .. } | PlanKind::Explain(_) | PlanKind::Builtin(_) => {
             step("local", String::new(), &text, "answered by pgring")
         }
@@ -95,6 +107,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             Route::Many(shards) => match &sharded.many {
                 Many::Refuse(refusal) => reject(refusal),
                 Many::Gather(gather) => gathered(gather, values, topology, &text),
+                Many::CopyQuery(..) => copied(&text),
                 Many::Explain(_) => step("local", String::new(), &text, "answered by pgring"),
                 Many::Merge { splices, merge, .. } => {
                     let all = topology.all_owners(sharded.group).len();

@@ -1,6 +1,7 @@
 //! Execute: a routed plan becomes frames for the client.
 
 mod copy_in;
+pub mod copy_out;
 pub mod explain;
 pub mod explained;
 pub mod frontend;

@@ -19,6 +19,11 @@ pub struct Origin {
     len: usize,
 }
 
+/// A run of this many of the client's bytes from `from` on, which stands at `at`.
+pub fn origin(at: usize, from: usize, len: usize) -> Origin {
+    Origin { at, from, len }
+}
+
 /// Parts of the client's text (spans) after `head`, one behind the other with `between`; and where they came from.
 pub fn joined(text: &str, head: &str, spans: &[(usize, usize)], between: &str) -> (String, Vec<Origin>) {
     let (mut out, mut origins) = (head.to_owned(), Vec::with_capacity(spans.len()));

@@ -134,6 +134,15 @@ impl Plan {
     pub fn local() -> Self {
         Self { kind: PlanKind::Local, reads_only: false, fixed_slots: vec![], session: SessionEffect::default() }
     }
+
+    /// It is a COPY TO STDOUT of a query that may be over several shards.
+    pub fn copies_out(&self) -> bool {
+        match &self.kind {
+            PlanKind::CopyQuery(..) => true,
+            PlanKind::Sharded(sharded) => matches!(sharded.many, Many::CopyQuery(..)),
+            _ => false,
+        }
+    }
 }
 
 /// How a statement is answered.
@@ -164,6 +173,8 @@ pub enum PlanKind {
     },
     /// `EXPLAIN` of a statement over several shards, which begins at this byte of the shape.
     Explain(u32),
+    /// `COPY (…) TO STDOUT` of a query over several shards, which is this span of the shape.
+    CopyQuery(u32, u32),
     /// Is answered by pgring itself.
     Builtin(Builtin),
     /// Is refused with 0A000 (or another SQLSTATE).
@@ -204,6 +215,8 @@ pub enum Many {
     Gather(Box<Gather>),
     /// `EXPLAIN`: each shard explains its part of the statement, which begins at this byte of the shape.
     Explain(u32),
+    /// `COPY (…) TO STDOUT`: the query is this span of the shape.
+    CopyQuery(u32, u32),
 }
 
 /// A SELECT that one PostgreSQL finishes: the rows that it needs are copied there, into temporary tables that hide the
@@ -379,6 +392,8 @@ pub struct CopyPlan {
     pub table: TableName,
     /// FROM STDIN (true) or TO STDOUT (false).
     pub from: bool,
+    /// Its options ask for a line with the columns' names.
+    pub header: bool,
     /// Why it cannot run over several shards.
     pub refusal: Refusal,
 }

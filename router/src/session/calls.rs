@@ -107,7 +107,11 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
-            PlanKind::Gather(_) | PlanKind::Explain(_) if snapshot.topology.shards.len() == 1 => server(default, reach),
+            PlanKind::Gather(_) | PlanKind::Explain(_) | PlanKind::CopyQuery(..)
+                if snapshot.topology.shards.len() == 1 =>
+            {
+                server(default, reach)
+            }
             // With one shard there is nothing to be apart: PostgreSQL judges the statement itself.
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)
                 if snapshot.topology.shards.len() == 1 && is_about_shards(refusal) =>
@@ -156,7 +160,14 @@ impl Session {
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => {
                 Err(self.refuse(Self::refused(refusal), values.text, execution.as_ref(), snapshot).await)
             }
-            PlanKind::Copy(copy) => Err(Self::refused(&copy.refusal).into()),
+            PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
+                TableKind::Sharded(table) if !copy.from => {
+                    let shards = snapshot.topology.all_owners(table.group);
+                    Box::pin(self.copy_table(copy.header, &shards, values, execution, snapshot)).await
+                }
+                _ => Err(Self::refused(&copy.refusal).into()),
+            },
+            PlanKind::CopyQuery(from, to) => Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await,
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
             PlanKind::Ddl(ddl) => self.ddl(ddl, values, execution, snapshot).await.map(|()| RouteKind::Broadcast),
@@ -252,6 +263,9 @@ impl Session {
             Many::Explain(statement_at) => {
                 let explained = Box::pin(self.explain_shards(*statement_at, values, execution, snapshot));
                 return explained.await.map(|()| RouteKind::Builtin);
+            }
+            Many::CopyQuery(from, to) => {
+                return Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await;
             }
             Many::Merge { splices, merge, gather } => (splices, merge, gather),
         };

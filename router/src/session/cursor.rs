@@ -155,7 +155,7 @@ impl Session {
         let head = declare.text.get(..declare.query_at).unwrap_or_default();
         let offset = head.chars().count();
         self.client.position_offset += offset;
-        let gathered = self.rows_of_cursor(declare.query(), execution, parameters, snapshot).await;
+        let gathered = self.rows_of_query(declare.query(), execution, parameters, snapshot).await;
         self.client.position_offset -= offset;
         let mut gathered = gathered?;
         gathered.prefix(head.as_bytes());
@@ -179,8 +179,8 @@ impl Session {
         }
     }
 
-    /// Brings the rows of a cursor's query together.
-    async fn rows_of_cursor(
+    /// Brings the rows of a query together, whose answer is given by parts or in another form.
+    pub(super) async fn rows_of_query(
         &mut self,
         query: &str,
         execution: Option<Execution<'_>>,

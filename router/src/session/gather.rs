@@ -84,6 +84,12 @@ impl Gathered {
         self.text.splice(0..0, head.iter().copied());
         self.origins = splice::behind(head.len(), &self.origins);
     }
+
+    /// With these words behind the statement, which are the client's own from this byte of its text on.
+    pub(super) fn suffix(&mut self, tail: &[u8], from: usize) {
+        self.origins.push(splice::origin(self.text.len(), from, tail.len()));
+        self.text.extend_from_slice(tail);
+    }
 }
 
 impl Session {

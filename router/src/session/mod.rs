@@ -7,6 +7,7 @@ mod assign;
 mod batch;
 mod builtin;
 mod calls;
+mod copy_out;
 mod cursor;
 mod explain;
 mod gather;

@@ -214,6 +214,7 @@ fn line(text: &str, plan: &Plan) -> String {
         PlanKind::Judge(_) => "judge".into(),
         PlanKind::Builtin(_) => "builtin".into(),
         PlanKind::Explain(_) => "explain".into(),
+        PlanKind::CopyQuery(..) => "copy of a query".into(),
         PlanKind::ExplainRoute { analyze, .. } => format!("explain route {analyze}"),
         PlanKind::Copy(copy) => format!("copy {} {}", copy.table, if copy.from { "from" } else { "to" }),
         PlanKind::Ddl(ddl) => {
@@ -232,6 +233,7 @@ fn line(text: &str, plan: &Plan) -> String {
                 Many::Merge { .. } => format!("{recipe}{insert} | merge"),
                 Many::Gather(_) => format!("{recipe}{insert} | gather"),
                 Many::Explain(_) => format!("{recipe}{insert} | explain"),
+                Many::CopyQuery(..) => format!("{recipe}{insert} | copy"),
             }
         }
     };

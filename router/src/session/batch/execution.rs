@@ -241,7 +241,9 @@ impl Session {
             max_rows: u64::try_from(max_rows).ok().filter(|most| *most > 0),
             portal: None,
         };
-        let selects = portal.plan.reads_only && matches!(portal.plan.kind, PlanKind::Sharded(_) | PlanKind::Gather(_));
+        let selects = portal.plan.reads_only
+            && !portal.plan.copies_out()
+            && matches!(portal.plan.kind, PlanKind::Sharded(_) | PlanKind::Gather(_));
         let number = fresh_number();
         if selects && execution.max_rows.is_some() && self.may_go_on(name) && self.room_to_keep(snapshot).is_ok() {
             execution.portal = Some(number);

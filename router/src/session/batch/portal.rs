@@ -118,6 +118,9 @@ impl Portals {
 
 /// A portal that pgring itself runs may have rows.
 pub(super) fn has_rows(portal: &Portal) -> bool {
+    if portal.plan.copies_out() {
+        return false;
+    }
     use PlanKind::{Builtin, Explain, ExplainRoute, Gather, Refuse, Sharded};
     matches!(portal.prepared.verb, Some(Verb::Show(_) | Verb::Execute { .. } | Verb::Fetch { is_move: false, .. }))
         || matches!(

@@ -39,6 +39,7 @@ fn merged(text: &str) -> String {
             }
             Many::Gather(_) => "gather".into(),
             Many::Explain(_) => "explain".into(),
+            Many::CopyQuery(..) => "copy".into(),
             Many::Refuse(refusal) => format!("no {} {}", refusal.reason.number, refusal.what),
         },
         other => format!("{other:?}"),
@@ -544,7 +545,9 @@ fn traps_23_and_25_everything_else() {
         ("copy products from stdin", "refuse 1004"),
         ("copy logs from stdin", "local"),
         ("copy orders from '/tmp/x'", "judge"),
-        ("copy (select * from orders where customer_id = 5) to stdout", "5 | no 1011"),
+        ("copy (select * from orders where customer_id = 5) to stdout", "5 | copy"),
+        ("copy (select * from orders where customer_id = 5) to '/a/file'", "5 | no 1011"),
+        ("copy (delete from orders returning *) to stdout", "every | no 1003"),
         ("copy (select * from logs) to stdout", "local"),
         ("select pgring.version()", "builtin"),
         ("select pgring.token('orders', 5), pgring.shard_of('orders', $1) as s", "builtin"),
