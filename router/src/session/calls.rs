@@ -216,7 +216,7 @@ impl Session {
             Err(error) => Err(error.into()),
         };
         match judged {
-            Err(ConnError::Server(fields)) if fields.get(b'C') != Some("42601") && self.has_failed() => {
+            Err(ConnError::Server(fields)) if !is_of_grammar(fields.get(b'F')) && self.has_failed() => {
                 self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
                 Ok(())
             }
@@ -702,4 +702,10 @@ enum Rule {
 fn is_about_shards(refusal: &crate::plan::Refusal) -> bool {
     use catalogue::{KEY_TYPE, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
     ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE].contains(&refusal.reason)
+}
+
+/// Whether an error with this F field comes from PostgreSQL's grammar, which reads a statement before a failed transaction
+/// turns it away; 42601 alone is what its analysis says of some faults too.
+fn is_of_grammar(file: Option<&str>) -> bool {
+    file.is_some_and(|file| ["scan.l", "gram.y", "parser.c"].iter().any(|grammar| file.ends_with(grammar)))
 }
