@@ -513,3 +513,15 @@ async fn sessions_on_pools_of_one_backend_do_not_wait_for_each_other_or_themselv
     tokio::join!(reader, changer);
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_transaction_that_has_changed_the_schema_does_not_wait_for_its_own_locks() {
+    table("altered").await;
+    let mut raw = raw().await;
+    raw.query("BEGIN").await;
+    assert_eq!(brief(&raw.query("ALTER TABLE altered ADD COLUMN extra int").await), ["C ALTER TABLE", "Z T"]);
+    assert_eq!(value(&mut raw, "SELECT count(extra) FROM altered").await, "0");
+    assert_eq!(brief(&raw.query("SELECT count(DISTINCT extra) FROM altered").await), ["E 0A000", "Z E"]);
+    raw.query("ROLLBACK").await;
+    assert_eq!(value(&mut raw, "SELECT count(DISTINCT note) FROM altered").await, "1");
+}

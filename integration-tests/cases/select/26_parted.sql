@@ -18,6 +18,11 @@ SELECT site_id, visit_id FROM (SELECT site_id, visit_id, row_number() OVER (PART
 SELECT r, count(*) FROM (SELECT rank() OVER (PARTITION BY site_id ORDER BY mood) AS r, site_id FROM visit) x GROUP BY r ORDER BY r;
 SELECT max(top) FROM (SELECT site_id, max(amount) AS top FROM visit WHERE mood <> 'bored' GROUP BY site_id HAVING count(*) > 1) x;
 
+-- case: an order from below
+SELECT site_id FROM (SELECT site_id FROM site ORDER BY site_id DESC) x;
+WITH x AS (SELECT site_id, grade FROM site ORDER BY grade, site_id) SELECT grade, site_id FROM x;
+SELECT count(*) FROM (SELECT site_id FROM site ORDER BY site_id DESC) x;
+
 -- case: sub-selects where rows of several shards meet
 SELECT * FROM (SELECT count(*) AS n FROM site) x;
 SELECT grade, n FROM (SELECT grade, count(*) AS n FROM site GROUP BY grade) x ORDER BY grade;

@@ -320,8 +320,8 @@ impl Scatter<'_> {
             }
             return self.grouped(query, &group);
         }
-        if analysis.view_in_order && query.order.is_empty() {
-            return Err(no("a view that puts its rows in order"));
+        if analysis.in_order_below && query.order.is_empty() {
+            return Err(no("a sub-select or view that puts its rows in order"));
         }
         self.expand()?;
         let distinct = self.block.distinct == Distinct::All;

@@ -134,8 +134,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) writes_view: Option<TableName>,
     /// Views on sharded tables that were looked into, those in others first.
     pub(crate) views: Vec<View>,
-    /// One of them puts its rows in order.
-    pub(crate) view_in_order: bool,
+    /// A view, or a sub-select or CTE whose rows are a FROM's only ones, puts its rows in order.
+    pub(crate) in_order_below: bool,
     /// Definitions of views.
     pub(super) definitions: Option<&'a Definitions>,
     /// How many views the walk is in.
@@ -418,9 +418,10 @@ impl<'a> Analysis<'a> {
         self.into |= block.into;
         scope.in_order = match block.from.as_slice() {
             [From::Derived(query, ..)] => !query.order.is_empty(),
-            [From::Table { name, .. }] => self.is_view_in_order(input, name),
+            [From::Table { name, .. }] => self.is_cte_in_order(name) || self.is_view_in_order(input, name),
             _ => false,
         };
+        self.in_order_below |= scope.in_order;
         let own = self.froms(input, &block.from, &mut scope, &mut matches);
         self.conditions(input, matches, &scope);
         if let Some(filter) = &block.filter {
@@ -441,6 +442,12 @@ impl<'a> Analysis<'a> {
         }
         see(self, &scope);
         self.rows(input, block, &scope, &before)
+    }
+
+    /// The name is that of a CTE whose rows come in an order.
+    fn is_cte_in_order(&self, name: &Name) -> bool {
+        let cte = self.ctes.iter().rfind(|cte| name.schema.is_none() && *cte.name == *name.name);
+        cte.and_then(|cte| cte.query).is_some_and(|query| !query.order.is_empty())
     }
 
     /// Puts FROM items into the scope; returns their instances.

@@ -172,7 +172,7 @@ impl<'a> Analysis<'a> {
             Some(view) => view.written |= self.in_views == 0,
             None => self.views.push(View { name: definition.view.clone(), written: self.in_views == 0 }),
         }
-        self.view_in_order |= !definition.query.order.is_empty();
+        self.in_order_below |= !definition.query.order.is_empty();
         self.by_place |= !place.alias.columns.is_empty();
         if let Some(columns) = join::columns(input, &definition.view) {
             rows.name(columns);

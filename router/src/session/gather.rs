@@ -137,6 +137,14 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<Gathered, Fault> {
         let in_txn = self.txn.is_some();
+        if self.txn.as_ref().is_some_and(|txn| txn.schema_changed) {
+            // The server that answers would wait for the transaction's own locks.
+            let refused = cannot(
+                "a statement over several shards in a transaction that has changed the schema",
+                "Run the statement outside the transaction.",
+            );
+            return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
+        }
         let mut times: &[Splice] = &[];
         match &plan.timed {
             Timed::No | Timed::Outside(_) => {}

@@ -4,6 +4,10 @@ use super::cases::check;
 fn sub_selects_in_from_that_keep_keys_apart_are_pushed() {
     check(&[
         ("select * from (select customer_id, id from orders) x", "every | merge"),
+        ("select * from (select customer_id, id from orders order by id) x", "every | gather"),
+        ("select * from (select customer_id, id from orders order by id) x order by 1", "every | merge"),
+        ("select count(*) from (select customer_id, id from orders order by id) x", "every | merge"),
+        ("with x as (select customer_id, id from orders order by id) select * from x", "every | gather"),
         ("select * from (select customer_id, id from orders) x where x.customer_id = 5", "5 | merge"),
         ("select * from (select customer_id as k from orders) x where k = 5", "5 | merge"),
         ("select * from (select customer_id, id from orders) x (a, b) where a = $1", "$1 | merge"),
@@ -19,7 +23,7 @@ fn sub_selects_in_from_that_keep_keys_apart_are_pushed() {
         ),
         ("select * from (select customer_id c, count(*) n from orders group by c) x where x.c = 5", "5 | merge"),
         ("select * from (select distinct customer_id, sku from items) x where customer_id = 5", "5 | merge"),
-        ("select * from (select distinct on (customer_id) * from items order by customer_id, sku) x", "every | merge"),
+        ("select * from (select distinct on (customer_id) * from items order by customer_id, sku) x", "every | gather"),
         (
             "select * from (select customer_id, rank() over (partition by customer_id order by id) r from orders) x where r = 1",
             "every | merge",
