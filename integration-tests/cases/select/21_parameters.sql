@@ -60,6 +60,10 @@ SELECT site_id FROM site WHERE $1 = ANY (tags);
 -- params: ["2021-04-01"]
 SELECT count(*) FROM visit WHERE at > $1;
 -- params: ["brisk"]
+SELECT count(DISTINCT guest) FROM visit WHERE mood = $1;
+-- params: ["brisk", "(2,1.00000000000000000000,\"t,2\")"]
+SELECT count(DISTINCT v.guest) FROM visit v JOIN item i ON i.maker <> v.site_id WHERE v.mood = $1 AND i.size = $2::dims;
+-- params: ["brisk"]
 SELECT count(*) FROM visit WHERE mood = $1;
 -- params: ["5", "text"]
 SELECT $1::int AS n, $2 AS t, count(*) FROM site;

@@ -36,7 +36,7 @@ SELECT site_id, r FROM (SELECT site_id, row_number() OVER w AS r FROM site WINDO
 SELECT count(*) FROM (SELECT s.site_id FROM site s, region r) x;
 SELECT count(*) FROM (SELECT s.site_id FROM site s JOIN site t ON t.parent = s.site_id) x;
 SELECT * FROM (SELECT max(site_id) AS site_id FROM site) x WHERE site_id = 9;
-SELECT * FROM (SELECT site_id + 1 AS site_id FROM site) x WHERE site_id = 9;
+SELECT * FROM (SELECT site_id / 2 AS site_id FROM site) x WHERE site_id = 9;
 SELECT * FROM (SELECT max(site_id) AS site_id, min(grade) FROM site) x;
 SELECT site_id, n FROM (SELECT site_id, count(*) AS n FROM visit GROUP BY ROLLUP (site_id)) x WHERE site_id IS NULL;
 SELECT k, n FROM (SELECT v.site_id AS k, count(*) AS n FROM site s LEFT JOIN visit v USING (site_id) GROUP BY v.site_id) x WHERE k IS NULL;

@@ -31,6 +31,11 @@ use pgring_protocol::{
 };
 use std::sync::Arc;
 
+/// OIDs from here on are of types that users made (`FirstNormalObjectId`).
+const FIRST_USER_OID: u32 = 16_384;
+/// OID of bytea.
+const BYTEA: u32 = 17;
+
 /// One input and where its rows are.
 pub(super) type Placed<'a> = (usize, &'a GatherInput, Vec<ShardIndex>);
 
@@ -427,7 +432,7 @@ async fn ask<'c>(
     if several && work.in_txn {
         // One statement sees one snapshot, whatever the transaction's isolation.
         let sql = gather::read_all_sql(&inputs, values.text, values.lexed);
-        command(&mut out, &sql, types, &bind);
+        command(&mut out, &sql, &types_elsewhere(types, &sql), &bind);
         build::sync(&mut out);
         conn.send(&out).await.map_err(ConnError::from)?;
         let widths: Vec<_> = inputs.iter().map(|(number, input)| (*number, input.columns.len())).collect();
@@ -438,7 +443,8 @@ async fn ask<'c>(
         command(&mut out, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[], gather::NO_PARAMETERS);
     }
     for (_, input) in &inputs {
-        command(&mut out, &gather::read_sql(input, values.text, values.lexed), types, &bind);
+        let sql = gather::read_sql(input, values.text, values.lexed);
+        command(&mut out, &sql, &types_elsewhere(types, &sql), &bind);
     }
     if own {
         command(&mut out, "COMMIT", &[], gather::NO_PARAMETERS);
@@ -474,4 +480,32 @@ fn command(out: &mut BytesMut, sql: &str, types: &[u32], bind: &[u8]) {
     build::parse(out, "", sql, types);
     build::bind_raw(out, "", "", bind);
     build::execute(out, "", 0);
+}
+
+/// The types of parameters for another server than the one that named them: types of users have other numbers there, and are
+/// found anew where the statement mentions their parameter. Where it does not, a parameter only has to be accepted: as bytes.
+fn types_elsewhere(types: &[u32], sql: &str) -> Vec<u32> {
+    let mentions = |number: usize| {
+        let parameter = format!("${number}");
+        let mut ends = sql.match_indices(&parameter).map(|(at, found)| at + found.len());
+        ends.any(|end| !sql.as_bytes().get(end).is_some_and(u8::is_ascii_digit))
+    };
+    let elsewhere = |(at, oid): (usize, &u32)| match *oid {
+        own if own < FIRST_USER_OID => own,
+        _ if mentions(at + 1) => 0,
+        _ => BYTEA,
+    };
+    types.iter().enumerate().map(elsewhere).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::types_elsewhere;
+
+    #[test]
+    fn types_of_users_are_found_anew_elsewhere() {
+        let types = [20, 16_500, 16_501, 16_502];
+        assert_eq!(types_elsewhere(&types, "SELECT a FROM t WHERE m = $2 AND n = $1 AND o = $40"), [20, 0, 17, 17]);
+        assert_eq!(types_elsewhere(&types, "SELECT a FROM t WHERE m IN ($3,$4)"), [20, 17, 0, 0]);
+    }
 }
