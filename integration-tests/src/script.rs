@@ -180,6 +180,8 @@ pub fn brief(frame: &Frame) -> String {
             let position = fields.get(&b'P').map(|position| format!(" at {position}")).unwrap_or_default();
             format!("{kind} {} {} {} {}{position}", field(b'S'), field(b'V'), field(b'C'), field(b'M'))
         }
+        // The sender's process id is each server's own.
+        b'A' => format!("A {}", frame.body.get(4..).unwrap_or_default().escape_ascii()),
         b'C' | b'Z' => format!("{kind} {}", frame.text()),
         b'T' => format!("T {}", columns(&frame.body)),
         // A new connection's key is its own.

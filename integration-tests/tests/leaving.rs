@@ -137,6 +137,44 @@ async fn unix_sockets_carry_many_clients_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_pgring_asks_for_him_leaves_nothing_behind() {
+    let cluster = Cluster::start(shards(2).with("[pool]\nsize = 2")).await;
+    cluster.admin("SHARD TABLE t BY (id)").await;
+    let client = cluster.client().await;
+    client.batch_execute("CREATE TABLE t (id bigint PRIMARY KEY)").await.unwrap();
+    let (first, second) = (cluster.shard_client(0).await, cluster.shard_client(1).await);
+    let locker = cluster.shard_client(1).await;
+    locker.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    for polite in [true, false] {
+        let mut raw = cluster.raw().await;
+        raw.send(&query("ALTER TABLE t ADD COLUMN more int")).await;
+        // It waits on the second shard, and holds its lock on the first.
+        until_busy(&second, 2).await;
+        if polite {
+            raw.shut().await;
+        }
+        drop(raw);
+        until_busy(&second, 1).await;
+        until_busy(&first, 0).await;
+    }
+    locker.batch_execute("COMMIT").await.unwrap();
+    let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
+    for server in [&first, &second] {
+        let columns: i64 = server.query_one(columns, &[]).await.unwrap().get(0);
+        assert_eq!(columns, 1);
+    }
+    let locker = cluster.shard_client(0).await;
+    locker.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut raw = cluster.raw().await;
+    raw.send(&query("PREPARE waits AS SELECT * FROM t WHERE id = 1")).await;
+    until_busy(&first, 2).await;
+    drop(raw);
+    until_busy(&first, 1).await;
+    locker.batch_execute("COMMIT").await.unwrap();
+    within(PATIENCE, client.batch_execute("ALTER TABLE t ADD COLUMN more int")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_ended_while_a_statement_runs_hears_of_that_alone() {
     let cluster = Cluster::start(shards(2)).await;
     cluster.admin("SHARD TABLE t BY (id)").await;

@@ -13,6 +13,7 @@ use pgring_config::topology::Connection;
 use pgring_integration_tests::client::{Frame, Raw, connect};
 use pgring_integration_tests::faults::{eventually, within};
 use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
+use pgring_integration_tests::script::message;
 use pgring_integration_tests::{Cluster, shards};
 use pgring_local_postgres::Server;
 use postgres_protocol::message::frontend;
@@ -229,9 +230,10 @@ async fn channels_have_postgresqls_names_and_errors() {
 }
 
 #[tokio::test]
-async fn a_channel_that_pgring_cannot_read_is_refused() {
+async fn a_channel_may_be_written_with_escapes() {
     let mut a = raw().await;
-    assert_eq!(run(&mut a, "LISTEN U&\"d\\0061ta\"").await, ["E 0A000", "Z I"]);
+    assert_eq!(run(&mut a, "LISTEN U&\"d\\0061ta\"").await, ["C LISTEN", "Z I"]);
+    assert_eq!(run(&mut a, "NOTIFY data").await, ["C NOTIFY", "A own data ", "Z I"]);
     assert_eq!(run(&mut a, "LISTEN U&\"d\\zz\"").await, ["E 42601", "Z I"]);
 }
 
@@ -502,4 +504,31 @@ async fn who_listens_hears_a_shard_that_is_added() {
     run(&mut b, "UNLISTEN *").await;
     let left = || async { (there.query_one(listens, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(()) };
     eventually("the added shard's listener is gone", PATIENCE, left).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payloads_come_in_the_encoding_of_their_client() {
+    let mut seen = Vec::new();
+    for port in [ORACLE.port(), CLUSTER.router().port()] {
+        let (mut listener, mut sender) = (log_in(port).await, log_in(port).await);
+        listener.query("SET client_encoding = latin1").await;
+        listener.query("LISTEN foreign_words").await;
+        sender.query("NOTIFY foreign_words, 'gr\u{fc}n'").await;
+        sender.query("NOTIFY foreign_words, 'plain'").await;
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let frame = within(PATIENCE, listener.read()).await.unwrap();
+            if frame.tag == b'A' {
+                heard.push(frame.body.get(4..).unwrap().to_vec());
+            }
+        }
+        // What it sends itself comes before ReadyForQuery.
+        let own = [&b"NOTIFY foreign_words, '\xe4\xf6'"[..], b"\0"].concat();
+        listener.send(&message(b'Q', &own)).await;
+        let frames = within(PATIENCE, listener.read_until_ready()).await;
+        heard.extend(frames.iter().filter(|frame| frame.tag == b'A').map(|frame| frame.body[4..].to_vec()));
+        seen.push(heard);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0][0].ends_with(b"\0gr\xfcn\0") && seen[0][2].ends_with(b"\0\xe4\xf6\0"), "{seen:?}");
 }

@@ -202,7 +202,7 @@ async fn transactions_and_their_status() {
             "EXECUTE q (1)",
         ],
         &["CREATE TEMP TABLE t2 (a int)", "INSERT INTO t2 VALUES (1)", "SELECT * FROM t2", "DROP TABLE t2"],
-        &["LISTEN chan", "NOTIFY chan, 'x'", "UNLISTEN chan"],
+        &["LISTEN own_chan", "NOTIFY own_chan, 'x'", "UNLISTEN own_chan"],
         &["PREPARE TRANSACTION 'x'"],
         &["BEGIN", "PREPARE TRANSACTION 'x'"],
         &["COMMIT PREPARED 'none'"],
@@ -223,5 +223,31 @@ async fn transactions_and_their_status() {
         ],
     ];
     let named = scripts.iter().map(|script| queries(&script.join(" | "), script));
+    same(named.collect()).await;
+}
+
+#[tokio::test]
+async fn names_that_are_cut_and_names_with_escapes() {
+    let long = "Long".repeat(20);
+    let scripts: &[&[&str]] = &[
+        &["LISTEN {}", "SELECT * FROM pg_listening_channels()", "UNLISTEN {}"],
+        &["LISTEN \"{}\"", "SET client_min_messages = error", "LISTEN \"{}\"", "UNLISTEN *"],
+        &["BEGIN", "SAVEPOINT {}", "ROLLBACK TO SAVEPOINT {}", "RELEASE {}", "RELEASE {}", "ROLLBACK"],
+        &["SAVEPOINT {}"],
+        &["PREPARE {} AS SELECT 1", "EXECUTE {}", "PREPARE {} AS SELECT 2", "DEALLOCATE {}", "DEALLOCATE {}"],
+        &["DEALLOCATE {}"],
+        &["BEGIN", "DECLARE {} CURSOR FOR SELECT 1", "FETCH {}", "CLOSE {}", "ROLLBACK"],
+        &["LISTEN U&\"esc\\0061ped\"", "SELECT * FROM pg_listening_channels()", "UNLISTEN escaped"],
+        &["LISTEN U&\"esc!0061ped\" UESCAPE '!'", "SELECT * FROM pg_listening_channels()", "UNLISTEN *"],
+        &["BEGIN", "SAVEPOINT U&\"\\0061\"", "ROLLBACK TO a", "RELEASE U&\"!0061\" UESCAPE '!'", "ROLLBACK"],
+        &["PREPARE U&\"\\0071\" AS SELECT 1", "EXECUTE q", "DEALLOCATE u&\"q\""],
+        &["LISTEN U&\"\\00\"", "LISTEN U&\"a\" UESCAPE '+'", "LISTEN U&\"\\D800\""],
+        &["  PREPARE q (int) AS SELECT $1", "  EXECUTE /* x */ q ('x')", "EXECUTE q (1 + nothing)"],
+    ];
+    let named = scripts.iter().map(|script| {
+        let script: Vec<String> = script.iter().map(|text| text.replace("{}", &long)).collect();
+        let script: Vec<&str> = script.iter().map(String::as_str).collect();
+        queries(&script.join(" | "), &script)
+    });
     same(named.collect()).await;
 }

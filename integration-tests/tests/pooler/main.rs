@@ -7,6 +7,7 @@ mod broken;
 mod cancels;
 mod described;
 mod left;
+mod limits;
 mod permitted;
 
 use std::time::Duration;

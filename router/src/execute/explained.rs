@@ -252,7 +252,7 @@ pub async fn answered(conn: &mut Conn, keeps: bool) -> Result<Answered, ConnErro
                 }
                 failed.get_or_insert(fields);
             }
-            b'S' => conn.note_parameter(&body),
+            b'S' => conn.reported.note(&body),
             b'Z' => break,
             _ => {}
         }

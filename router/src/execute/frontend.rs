@@ -1,7 +1,7 @@
 //! Frontend: the client's socket with what came and what is to go. In: frames of the client. Out: one write for
 //! everything that is ready. Never: a backend.
 
-use crate::cluster::Client;
+use crate::{cluster::Client, pool::reported::Reported};
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
     frame::{self, Head},
@@ -62,11 +62,14 @@ pub struct Frontend {
     held: usize,
     /// Bytes that are ready to go.
     pub out: BytesMut,
-    /// Characters of the client's message before the statement that runs: added to positions in its errors.
-    pub position_offset: usize,
+    /// How many characters further on the statement that runs stands in the client's message than in the server's:
+    /// added to positions in its errors.
+    pub position_offset: isize,
     /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
     pub hold_tag: bool,
     tag: Option<BytesMut>,
+    /// What the client was told of settings.
+    pub told: Reported,
     /// Little output is kept back, as PostgreSQL keeps it before a Sync.
     pub keeps: bool,
     /// Nothing comes from the client any more.
@@ -97,6 +100,7 @@ impl Frontend {
             position_offset: 0,
             hold_tag: false,
             tag: None,
+            told: Reported::default(),
             keeps: false,
             at_end: false,
             who: None,
@@ -242,6 +246,14 @@ impl Frontend {
         self.flush().await
     }
 
+    /// Makes an error's position one in the client's message; returns whether that differs.
+    pub fn move_position(&self, error: &mut Fields) -> bool {
+        let position = error.get(b'P').and_then(|position| position.parse::<isize>().ok());
+        let Some(position) = position.filter(|_| self.position_offset != 0) else { return false };
+        error.set(b'P', (position + self.position_offset).max(1).to_string());
+        true
+    }
+
     /// Puts into an error why pgring has cancelled the statement, which the server cannot know; returns whether it did.
     pub fn explain_cancel(&self, error: &mut Fields) -> bool {
         if error.get(b'C') != Some("57014") {
@@ -259,6 +271,11 @@ impl Frontend {
             error.set(b'M', "canceling statement due to statement timeout");
         }
         overdue
+    }
+
+    /// Tells the client of settings, where it knows others.
+    pub fn tell(&mut self, settings: &Reported) {
+        self.told.become_told(settings, &mut self.out);
     }
 
     /// Keeps a CommandComplete back.

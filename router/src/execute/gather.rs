@@ -422,7 +422,7 @@ pub async fn described(conn: &mut Conn) -> Result<(Vec<u32>, Vec<Field>), ConnEr
                 let fields = pgring_protocol::message::notice::Fields::parse(&body).map_err(protocol)?;
                 error.get_or_insert(fields);
             }
-            b'S' => conn.note_parameter(&body),
+            b'S' => conn.reported.note(&body),
             b'Z' => break,
             _ => {}
         }

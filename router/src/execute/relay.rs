@@ -155,6 +155,10 @@ pub(super) struct Relay<'a> {
     copy: bool,
     /// An error that the client gets otherwise than the server put it.
     moved: Option<Fields>,
+    /// A ReadyForQuery before which the client is told of settings.
+    ready: Option<u8>,
+    /// One stands at the end of the client's output.
+    told: bool,
     /// Length of the client's output at the beginning, if answers that turn out stale may be taken back.
     heal: Option<usize>,
 }
@@ -202,6 +206,8 @@ async fn relay_from(
         fatal: false,
         copy: false,
         moved: None,
+        ready: None,
+        told: false,
         heal,
     };
     loop {
@@ -216,7 +222,7 @@ async fn relay_from(
             } else {
                 relay.client.pass(bytes).await?;
             }
-        } else if !is_over && relay.client.out.len() > READY {
+        } else if (!is_over && relay.client.out.len() > READY) || (std::mem::take(&mut relay.told) && !more_follows) {
             relay.began = true;
             relay.client.flush().await?;
         }
@@ -227,6 +233,9 @@ async fn relay_from(
         }
         if relay.copy {
             relay.copy = false;
+            if std::mem::take(&mut relay.client.keeps) {
+                relay.client.flush().await?;
+            }
             copy_in::pass(&mut relay).await?;
             continue;
         }
@@ -290,6 +299,11 @@ impl Relay<'_> {
                 if let Some(fields) = self.moved.take() {
                     build::error(&mut self.client.out, &fields);
                 }
+                if let Some(status) = self.ready.take() {
+                    self.client.tell(&self.conn.reported);
+                    build::ready_for_query(&mut self.client.out, status);
+                    self.told = true;
+                }
                 at = end;
                 from = end;
             }
@@ -343,10 +357,11 @@ impl Relay<'_> {
             b'C' => self.complete(from, to),
             b'E' => self.error(from, to),
             b'S' => {
+                // The client hears of it before ReadyForQuery, as from a server.
                 let body = Bytes::copy_from_slice(&self.conn.buf[from..to]);
-                self.conn.note_parameter(&body);
+                self.conn.reported.note(&body);
                 self.answer.reported = true;
-                true
+                false
             }
             b'G' => {
                 self.copy = true;
@@ -426,11 +441,7 @@ impl Relay<'_> {
         crate::metrics::error(fields.code());
         changed |= self.client.explain_cancel(&mut fields);
         self.fatal = is_fatal(&fields);
-        let position = fields.get(b'P').and_then(|position| position.parse::<usize>().ok());
-        if let Some(position) = position.filter(|_| self.client.position_offset > 0) {
-            fields.set(b'P', (position + self.client.position_offset).to_string());
-            changed = true;
-        }
+        changed |= self.client.move_position(&mut fields);
         if changed {
             self.moved = Some(fields);
         }
@@ -453,7 +464,9 @@ impl Relay<'_> {
                 self.answer.open_error &= hidden;
                 let held = self.client.hold_ready && !hidden && status == b'I';
                 self.client.ready_held |= held;
-                !hidden && !held
+                let shown = !hidden && !held;
+                self.ready = Some(status).filter(|_| shown && !self.client.told.is(&self.conn.reported));
+                shown && self.ready.is_none()
             }
             _ => false,
         }

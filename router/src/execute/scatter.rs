@@ -203,7 +203,7 @@ pub(super) fn aside(client: &mut Frontend, conn: &mut Conn, kind: u8, body: &Byt
                 build::notice(&mut client.out, &fields);
             }
         }
-        b'S' => conn.note_parameter(body),
+        b'S' => conn.reported.note(body),
         b'1' | b'2' | b'3' | b't' | b'n' | b'Z' => {}
         kind => {
             return Err(ScatterError::Backend(ConnError::Protocol(format!("unexpected message {:?}", kind as char))));

@@ -118,6 +118,16 @@ pub struct SessionEffect {
     pub notifies: bool,
 }
 
+impl SessionEffect {
+    /// What comes next must know how the statement ended. (A sequence goes on whether it did or not.)
+    pub fn must_be_known(&self) -> bool {
+        let Self { pin, creates_temp, sets, advances: _, asks_sequence, looks_at_statements, .. } = self;
+        let made = !creates_temp.is_empty() || !sets.is_empty();
+        let asked = *asks_sequence || *looks_at_statements || self.executes;
+        pin.is_some() || made || asked || self.adopts || self.frees || self.notifies
+    }
+}
+
 /// A call of `set_config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetCall {

@@ -4,6 +4,7 @@
 use super::{
     backends::Backend as Badge,
     profile::Profile,
+    reported::Reported,
     statements::{StatementId, Statements},
 };
 use crate::registry::{self, Coarse};
@@ -16,7 +17,6 @@ use pgring_protocol::{
 };
 use std::{
     future::Future,
-    hash::{DefaultHasher, Hash, Hasher},
     io,
     pin::pin,
     sync::{
@@ -124,9 +124,7 @@ pub struct Conn {
     /// Bytes that came and were not consumed.
     pub buf: BytesMut,
     /// Settings as the server reported them.
-    pub parameters: Arc<Vec<(String, String)>>,
-    /// Fingerprint of `parameters`.
-    pub parameters_print: u64,
+    pub reported: Reported,
     /// Statements prepared here.
     pub statements: Statements,
     /// Settings as pgring made them.
@@ -163,8 +161,7 @@ impl Conn {
         Self {
             stream: backend.stream,
             buf: backend.buffer,
-            parameters_print: print(&backend.parameters),
-            parameters: Arc::new(backend.parameters),
+            reported: Reported::new(backend.parameters),
             statements: Statements::new(statements),
             profile: Profile::empty(),
             cancel: Arc::new(CancelHandle {
@@ -315,7 +312,7 @@ impl Conn {
                 b'C' => {
                     drained.tag = result::tag(&body).map_err(|e| ConnError::Protocol(e.to_string()))?.to_owned();
                 }
-                b'S' => self.note_parameter(&body),
+                b'S' => self.reported.note(&body),
                 b't' | b'T' | b'n' => described(kind, &body),
                 b'N' => self.notices.extend(Fields::parse(&body)),
                 b'E' => {
@@ -370,7 +367,7 @@ impl Conn {
             let (kind, body) = self.frame().await?;
             match kind {
                 b'Z' => return Ok(body.first().copied().unwrap_or(b'I')),
-                b'S' => self.note_parameter(&body),
+                b'S' => self.reported.note(&body),
                 b'E' => {
                     if let Some(fields) = Fields::parse(&body).ok().filter(is_fatal) {
                         return Err(ended(&fields));
@@ -388,17 +385,6 @@ impl Conn {
         pin!(self.read()).poll(context)
     }
 
-    /// Takes note of a ParameterStatus.
-    pub fn note_parameter(&mut self, body: &[u8]) {
-        let Ok((name, value)) = result::parameter_status(body) else { return };
-        let parameters = Arc::make_mut(&mut self.parameters);
-        match parameters.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => value.clone_into(known),
-            None => parameters.push((name.to_owned(), value.to_owned())),
-        }
-        self.parameters_print = print(&self.parameters);
-    }
-
     /// Makes the backend look like `profile`.
     ///
     /// # Errors
@@ -414,13 +400,6 @@ impl Conn {
         self.profile = profile.clone();
         Ok(())
     }
-}
-
-/// One number for equal settings in equal order.
-fn print(parameters: &[(String, String)]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    parameters.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What a drained answer said.

@@ -7,11 +7,15 @@
 mod backends;
 pub mod conn;
 mod keep;
+mod narrow;
+mod pools;
 pub mod profile;
 mod proved;
+pub mod reported;
 pub mod statements;
 
 pub use backends::{Backend, BackendState};
+pub use pools::Pools;
 pub use proved::Proved;
 
 use crate::{metrics, registry};
@@ -25,17 +29,13 @@ use pgring_config::{
 };
 use pgring_protocol::backend::{self, BackendError, Target};
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Number of a worker thread, from 0.
 pub type Worker = usize;
@@ -188,10 +188,11 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Queue`] (53300) after the queue time-out; others when a new connection cannot be made.
     pub async fn checkout(self: &Arc<Self>, worker: Worker) -> Result<Checkout, PoolError> {
-        let permit = match self.permits.clone().try_acquire_owned() {
+        let mut permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => self.wait().await?,
         };
+        let mut since = None;
         let conn = loop {
             if self.retired.load(Ordering::Acquire) {
                 return Err(PoolError::Closed(self.key.server.clone()));
@@ -199,8 +200,12 @@ impl Pool {
             if let Some(conn) = self.take_idle(worker) {
                 break conn;
             }
-            if let Some(opened) = Box::pin(self.open()).await {
-                break opened?;
+            match Box::pin(self.open()).await {
+                None => {}
+                Some(Err(refused)) if narrow::is_full(&refused) && self.total.load(Ordering::Acquire) > 0 => {
+                    permit = self.wait_for_one_at_rest(permit, &mut since).await?;
+                }
+                Some(opened) => break opened?,
             }
             if let Some(conn) = self.take_over(worker) {
                 break conn;
@@ -446,87 +451,5 @@ impl Drop for Checkout {
         if let Some(conn) = self.conn.take() {
             self.pool.close(conn);
         }
-    }
-}
-
-/// All pools of this process.
-#[derive(Debug)]
-pub struct Pools {
-    workers: usize,
-    /// The workers' event loops, for connections that nobody has asked for yet.
-    pub handles: OnceLock<Vec<Handle>>,
-    pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
-}
-
-impl Pools {
-    /// No pools yet, for so many worker threads.
-    pub fn new(workers: usize) -> Self {
-        Self { workers: workers.max(1), handles: OnceLock::new(), pools: RwLock::default() }
-    }
-
-    /// Worker threads.
-    pub fn workers(&self) -> usize {
-        self.workers
-    }
-
-    /// The pool of `key`, made if it is not there or if the server's address or the role has changed.
-    pub fn pool(
-        &self,
-        key: PoolKey,
-        target: &Arc<Target>,
-        proved: &Proved,
-        expected: Option<Expected>,
-        limits: PoolLimits,
-    ) -> Arc<Pool> {
-        if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(&key)
-            && Arc::ptr_eq(&pool.target, target)
-            && pool.size == limits.size
-            && !pool.proved().is_outdated_by(proved)
-        {
-            if **pool.limits.load() != limits {
-                pool.limits.store(Arc::new(limits));
-            }
-            let later = pool.proved().gives_way_to(proved);
-            if later {
-                *pool.proved.write().unwrap_or_else(PoisonError::into_inner) = proved.clone();
-            }
-            return pool.clone();
-        }
-        let pool = Arc::new(Pool {
-            key: key.clone(),
-            target: target.clone(),
-            proved: RwLock::new(proved.clone()),
-            expected,
-            permits: Arc::new(Semaphore::new(limits.size)),
-            size: limits.size,
-            limits: ArcSwap::from_pointee(limits),
-            backends: Backends::default(),
-            pinned: AtomicUsize::new(0),
-            idle: (0..self.workers).map(|_| Mutex::default()).collect(),
-            total: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            max_wait_us: AtomicU64::new(0),
-            retired: AtomicBool::new(false),
-        });
-        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = pools.get(&key)
-            && Arc::ptr_eq(&made.target, target)
-            && made.size == pool.size
-            && !made.proved().is_outdated_by(proved)
-        {
-            // Another session was first; its pool is in use already.
-            return made.clone();
-        }
-        let before = pools.insert(key, pool.clone());
-        drop(pools);
-        if let Some(before) = before {
-            before.retire();
-        }
-        pool
-    }
-
-    /// Every pool.
-    pub fn all(&self) -> Vec<Arc<Pool>> {
-        self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

@@ -205,16 +205,16 @@ impl Session {
         execution: Option<&Execution<'_>>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Fault> {
-        let mut held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
+        let held = self.hold_here_or_apart(snapshot, snapshot.topology.default_shard).await?;
         let open = held.is_in_txn();
         let mut out = BytesMut::new();
         build::parse(&mut out, "", text, execution.map_or(&[], |execution| execution.prepared.types()));
         build::sync(&mut out);
-        let conn = held.conn();
-        let judged = match conn.send(&out).await {
+        let ask = async |conn: &mut Conn| match conn.send(&out).await {
             Ok(()) => conn.drain().await.map(|_| ()),
             Err(error) => Err(error.into()),
         };
+        let (held, judged) = self.beside_client(held, ask).await?;
         match judged {
             Err(ConnError::Server(fields)) if !is_of_grammar(fields.get(b'F')) && self.has_failed() => {
                 self.let_go(held, if open { b'E' } else { b'I' }, Reach::Nothing);
@@ -559,11 +559,14 @@ impl Session {
             if nth == 0 && shards.len() > 1 {
                 proof = self.with_one_proof(held.conn(), change.text).await;
             }
-            let result = match (nth, proof.as_deref()) {
-                (0, None) => change.first(held.conn(), &mut self.client.out, shards.len() > 1).await,
-                (nth, Some(sql)) => held.conn().housekeep_with(sql, nth == 0, &mut self.client.out).await,
-                (_, None) => held.conn().housekeep_with(change.elsewhere(), false, &mut self.client.out).await,
+            let mut notices = BytesMut::new();
+            let run = async |conn: &mut Conn| match (nth, proof.as_deref()) {
+                (0, None) => change.first(conn, &mut notices, shards.len() > 1).await,
+                (nth, Some(sql)) => conn.housekeep_with(sql, nth == 0, &mut notices).await,
+                (_, None) => conn.housekeep_with(change.elsewhere(), false, &mut notices).await,
             };
+            let (held, result) = self.beside_client(held, run).await?;
+            self.client.out.extend_from_slice(&notices);
             let status = if self.txn.is_some() { b'T' } else { b'I' };
             match result {
                 Ok(drained) => {

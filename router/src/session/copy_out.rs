@@ -60,7 +60,7 @@ impl Session {
         let (from, to) = (values.lexed.text_at(from), values.lexed.text_at(to));
         let text = std::str::from_utf8(values.text).unwrap_or_default();
         let (head, query) = (text.get(..from).unwrap_or_default(), text.get(from..to).unwrap_or_default());
-        let offset = head.chars().count();
+        let offset = head.chars().count() as isize;
         self.client.position_offset += offset;
         let gathered = self.rows_of_query(query, execution, values.parameters, snapshot).await;
         self.client.position_offset -= offset;

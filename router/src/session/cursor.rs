@@ -153,7 +153,7 @@ impl Session {
         }
         self.room_to_keep(snapshot)?;
         let head = declare.text.get(..declare.query_at).unwrap_or_default();
-        let offset = head.chars().count();
+        let offset = head.chars().count() as isize;
         self.client.position_offset += offset;
         let gathered = self.rows_of_query(declare.query(), execution, parameters, snapshot).await;
         self.client.position_offset -= offset;

@@ -169,10 +169,7 @@ impl Session {
         if is_fatal(&fields) {
             return Fault::End(End::killed());
         }
-        let place = fields.get(b'P').and_then(|place| place.parse::<usize>().ok());
-        if let Some(place) = place.filter(|_| self.client.position_offset > 0) {
-            fields.set(b'P', (place + self.client.position_offset).to_string());
-        }
+        self.client.move_position(&mut fields);
         build::error(&mut self.client.out, &fields);
         metrics::error(fields.get(b'C').unwrap_or("XX000"));
         Fault::Told
@@ -185,6 +182,22 @@ impl Session {
             return Fault::End(End::killed());
         }
         Report::new(catalogue::QUERY_CANCELLED).into()
+    }
+
+    /// Waits for what pgring asks a backend for its client, who may go meanwhile: then the backend is hung up.
+    pub(super) async fn beside_client<T>(
+        &mut self,
+        mut held: Held,
+        work: impl AsyncFnOnce(&mut Conn) -> T,
+    ) -> Result<(Held, T), Fault> {
+        match self.client.beside(true, work(held.conn())).await {
+            Ok(done) => Ok((held, done)),
+            Err(gone) => {
+                self.me.end_work();
+                hang_up(held);
+                Err(gone.into())
+            }
+        }
     }
 
     /// Gets the transaction's backend of a shard if it is open there, else one outside it: a session must not wait
@@ -255,7 +268,14 @@ impl Session {
         if !self.greeted {
             conn.greeting.iter().for_each(|notice| build::notice(&mut self.client.out, notice));
         }
-        self.settings.tell(conn, &mut self.client.out);
+        let changing = std::mem::take(&mut self.settings.changing);
+        if !self.settings.now.is(&conn.reported) {
+            self.settings.now = conn.reported.clone();
+            if !changing {
+                // Another server, or another default there: the client must know before it reads an answer.
+                self.client.tell(&self.settings.now);
+            }
+        }
         Ok(())
     }
 
@@ -342,7 +362,7 @@ impl Session {
     /// The client has been told of settings by this backend.
     pub(super) fn note_reported(&mut self, held: &mut Held) {
         self.unexplained |= !held.expects;
-        self.settings.note(held.conn());
+        self.settings.now = held.conn().reported.clone();
         if let Some(name) = self.settings.reported("application_name") {
             self.me.set_application(name);
         }

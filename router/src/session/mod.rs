@@ -11,9 +11,11 @@ mod copy_out;
 mod cursor;
 mod explain;
 mod gather;
+mod heard;
 mod hold;
 mod kept;
 mod made;
+mod names;
 mod neighbours;
 mod notify;
 mod own;
@@ -26,6 +28,7 @@ mod simple;
 mod sql_prepared;
 pub mod stand_in;
 mod time;
+mod timer;
 mod transaction;
 mod verbs;
 mod word;
@@ -45,14 +48,7 @@ use pgring_config::{ids::ShardIndex, settings::PoolMode};
 use pgring_protocol::{frame::Head, message::build};
 use prepared::Prepared;
 use settings::Settings;
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Why a session ends.
 #[derive(Debug)]
@@ -119,18 +115,8 @@ impl From<std::io::Error> for Fault {
 const SESSION_MODE: &str = "pool_mode = session";
 /// How long a session that is killed may take to end by itself.
 const KILL_GRACE: Duration = Duration::from_secs(1);
-/// How often a statement that has run out of time is cancelled.
-const AGAIN: Duration = Duration::from_millis(500);
-
-/// Ends a time-out's task with the statement it was for.
-#[derive(Debug)]
-struct Timer(tokio::task::JoinHandle<()>);
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+/// Messages without Sync wait so long for what is to come with them.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A session's backend on one server, kept for it.
 #[derive(Debug)]
@@ -373,30 +359,6 @@ impl Session {
         Err(End::Terminate)
     }
 
-    /// Cancels what runs for this client when it has taken too long (`timeouts.query`).
-    fn timer(&mut self, kind: u8) -> Option<Timer> {
-        if !matches!(kind, b'Q' | b'S' | b'H' | b'F') {
-            return None;
-        }
-        let limit = self.cluster.settings.load().timeouts.query.limit()?;
-        let me = self.me.clone();
-        let overdue = Arc::new(AtomicBool::new(false));
-        self.client.overdue = Some(overdue.clone());
-        let timer = tokio::spawn(async move {
-            tokio::time::sleep(limit).await;
-            overdue.store(true, Ordering::Release);
-            // Again and again: a statement that waited for its backend begins when its time is over.
-            loop {
-                for (backend, passing) in me.with_working(|backend| (backend.clone(), backend.gate.enter())) {
-                    // In a task of its own: this one ends with the statement, a request under way must not.
-                    tokio::spawn(backend.cancel(passing));
-                }
-                tokio::time::sleep(AGAIN).await;
-            }
-        });
-        Some(Timer(timer))
-    }
-
     async fn next_head(&mut self) -> Result<Head, End> {
         loop {
             if let Some(head) = self.client.next_head()? {
@@ -415,8 +377,12 @@ impl Session {
         if self.me.is_killed() {
             return Err(End::killed());
         }
+        // Messages that wait for a Sync are not kept from the server for long.
+        let waits = self.client.held() > 0;
         let limits = self.cluster.settings.load();
-        let limit = if in_transaction {
+        let limit = if waits {
+            Some(PAUSE)
+        } else if in_transaction {
             limits.timeouts.idle_in_transaction.limit()
         } else {
             limits.timeouts.client_idle.limit()
@@ -446,6 +412,10 @@ impl Session {
             }
             () = self.me.wake.notified() => Ok(()),
             () = expired => {
+                if waits {
+                    let _timer = self.timer(b'H');
+                    return Box::pin(self.work_early()).await;
+                }
                 let entry = if in_transaction { catalogue::IDLE_IN_TRANSACTION } else { catalogue::IDLE_TIMEOUT };
                 Err(End::Fatal(Box::new(Report::new(entry).fatal())))
             }
@@ -462,6 +432,9 @@ impl Session {
 
     /// Puts a warning of PostgreSQL's own into the output.
     fn warn(&mut self, sqlstate: &'static str, message: &str) {
+        if !names::hears_warnings(&self.settings.current) {
+            return;
+        }
         let mut fields = pgring_protocol::message::notice::Fields::new("WARNING", sqlstate, message);
         fields.set(b'V', "WARNING");
         build::notice(&mut self.client.out, &fields);
@@ -482,6 +455,7 @@ impl Session {
         if status == b'I' && self.listening.is_some() {
             self.hear_before_ready().await?;
         }
+        self.client.tell(&self.settings.now);
         build::ready_for_query(&mut self.client.out, status);
         Ok(self.client.flush().await?)
     }

@@ -247,7 +247,8 @@ impl Session {
         if listening.ear.is_full() {
             return Err(unread());
         }
-        listening.ear.take(usize::MAX, &mut self.client.out);
+        let ear = listening.ear();
+        self.take_heard(&ear, usize::MAX).await;
         Ok(())
     }
 
@@ -258,7 +259,7 @@ impl Session {
         if ear.is_full() {
             return Err(unread());
         }
-        ear.take(CHUNK, &mut self.client.out);
+        self.take_heard(&ear, CHUNK).await;
         let all = self.client.out.len();
         let ends = frame_ends(&self.client.out);
         tokio::select! {

@@ -1,14 +1,16 @@
 //! Settings: what a session has set, what its start-up asked for, and what its client was told of it.
 
-use super::{End, Fault, Session};
+use super::{
+    End, Fault, Session,
+    names::{hears_notices, note_cut},
+};
 use crate::pool::profile::{literal, literal_of};
 use crate::{
     error::{Report, catalogue},
-    pool::{conn::Conn, profile::Profile},
-    sql::verb::SetValue,
+    pool::{profile::Profile, reported::Reported},
+    sql::{verb::SetValue, words::NAME_LIMIT},
 };
-use bytes::BytesMut;
-use pgring_protocol::message::{build, notice::Fields};
+use pgring_protocol::message::build;
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
@@ -42,14 +44,6 @@ const OWN: &[Own] = &[
 
 /// Settings that hold a name, which PostgreSQL cuts to its longest and says so.
 const NAMES: [&str; 4] = ["application_name", "default_tablespace", "default_table_access_method", "role"];
-/// Bytes of PostgreSQL's longest name.
-const LONGEST_NAME: usize = 63;
-
-/// Whether notices are sent to a client with these settings.
-fn hears_notices(profile: &Profile) -> bool {
-    let least = profile.get("client_min_messages").unwrap_or_default().trim_matches('\'').to_ascii_lowercase();
-    !matches!(least.as_str(), "warning" | "error")
-}
 
 fn own(name: &str) -> Result<&'static Own, Report> {
     OWN.iter().find(|own| own.name == name).ok_or_else(|| {
@@ -68,9 +62,10 @@ pub(super) struct Settings {
     pub(super) current: Arc<Profile>,
     /// search_path of a fresh backend.
     base_path: Arc<str>,
-    told: Arc<Vec<(String, String)>>,
-    /// Fingerprint of what the backend reported that the client was told of last.
-    told_print: u64,
+    /// What the server reported that worked for the session last.
+    pub(super) now: Reported,
+    /// pgring itself changes what the next backend reports: the client hears of it with the answer's end.
+    pub(super) changing: bool,
     pgring: BTreeMap<&'static str, String>,
     path: Path,
 }
@@ -94,29 +89,9 @@ impl Settings {
         self.current.get("search_path").unwrap_or(&self.base_path)
     }
 
-    /// Tells the client what `conn` reports, where it differs from what the client knows.
-    pub(super) fn tell(&mut self, conn: &Conn, out: &mut BytesMut) {
-        if self.told_print == conn.parameters_print {
-            return;
-        }
-        self.told_print = conn.parameters_print;
-        for (name, value) in conn.parameters.iter() {
-            if self.reported(name) != Some(value) {
-                build::parameter_status(out, name, value);
-            }
-        }
-        self.told = conn.parameters.clone();
-    }
-
-    /// Takes note of what the client has just been told by `conn`.
-    pub(super) fn note(&mut self, conn: &Conn) {
-        self.told = conn.parameters.clone();
-        self.told_print = conn.parameters_print;
-    }
-
     /// A setting that the server reported.
     pub(super) fn reported(&self, name: &str) -> Option<&str> {
-        self.told.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.now.get(name)
     }
 
     /// Backslashes in plain strings are escapes: the lexer reads such strings otherwise than the server.
@@ -231,12 +206,8 @@ impl Session {
             self.settings.set_pgring(own, Some(value)).map_err(|report| End::Fatal(Box::new(report.fatal())))?;
             return Ok(profile);
         }
-        if NAMES.contains(&name) && value.len() > LONGEST_NAME && hears_notices(&profile) {
-            let kept = value.get(..value.floor_char_boundary(LONGEST_NAME)).unwrap_or_default();
-            let message = format!("identifier \"{value}\" will be truncated to \"{kept}\"");
-            let mut notice = Fields::new("NOTICE", "42622", message);
-            notice.set(b'R', "truncate_identifier");
-            build::notice(&mut self.client.out, &notice);
+        if NAMES.contains(&name) && value.len() > NAME_LIMIT && hears_notices(&profile) {
+            note_cut(value, &mut self.client.out);
         }
         Ok(profile.with_plain(name, value))
     }

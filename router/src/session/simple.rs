@@ -175,7 +175,7 @@ impl Session {
                 self.pin("a setting in another encoding than UTF8");
                 self.anywhere(text, Some(frame), Reach::Nothing).await
             }
-            Verb::Declare { .. } => Box::pin(self.verb(verb, text, Some(frame))).await,
+            Verb::Declare { .. } | Verb::Notify { .. } => Box::pin(self.verb(verb, text, Some(frame))).await,
             _ => Err(Report::new(catalogue::UNSUPPORTED)
                 .detail("a statement about the session in another encoding than UTF8")
                 .hint("Set client_encoding to UTF8.")
@@ -191,10 +191,19 @@ impl Session {
         started: Instant,
     ) -> Result<Done, Fault> {
         let span = lexed.statements.first().map_or(0..text.len(), |span| span.start as usize..span.end as usize);
+        let start = span.start;
         let inner = text.get(span).unwrap_or(text);
         if let Some(verb) = verb::recognise(inner) {
             return match frame {
                 Some(frame) if self.is_foreign(inner) => Box::pin(self.foreign_verb(verb, inner, frame)).await,
+                Some(_) if matches!(verb, Verb::Prepare { .. } | Verb::Execute { .. }) => {
+                    // A server is sent something else, whose positions are others.
+                    let before = text.get(..start).unwrap_or_default();
+                    self.client.position_offset = before.chars().count() as isize;
+                    let done = Box::pin(self.verb(verb, inner, frame)).await;
+                    self.client.position_offset = 0;
+                    done
+                }
                 _ => Box::pin(self.verb(verb, inner, frame)).await,
             };
         }
@@ -246,7 +255,7 @@ impl Session {
                 _ => {}
             }
             let before = text.get(..span.start as usize).unwrap_or_default();
-            self.client.position_offset = before.chars().count();
+            self.client.position_offset = before.chars().count() as isize;
             let commits_next = implicit && nth + 1 == lexed.statements.len();
             self.client.hold_tag = commits_next;
             let result = self.statement(inner, &mut own, None, started).await;
@@ -414,7 +423,7 @@ impl Session {
     async fn run_planned(&mut self, plan: &Arc<Plan>, statement: &Statement<'_>) -> Result<(Done, RouteKind), Fault> {
         let snapshot = self.database.snapshot().clone();
         if self.txn.as_ref().is_some_and(|txn| txn.failed) {
-            self.check_syntax_of(statement.text.as_bytes()).await?;
+            Box::pin(self.check_syntax_of(statement.text.as_bytes())).await?;
         }
         let target = match self.target(plan, statement, &snapshot)? {
             Target::Server { shard, reach, apart } => (shard, reach, apart),

@@ -16,7 +16,7 @@ use crate::{
         splice::{self, Positions},
     },
     plan::{Plan, PlanKind},
-    pool::conn::ConnError,
+    pool::conn::{Conn, ConnError},
     route::bind::{Argument, Parameters},
     sql::{
         fingerprint::{Lexed, SlotKind, lex, literal_text},
@@ -50,13 +50,16 @@ impl Session {
             quote::literal(name),
             quote::identifier(name),
         );
-        let judged = match held.open().await {
-            Ok(()) => held.conn().housekeep(&sql).await,
+        let opened = held.open().await;
+        let judge = async |conn: &mut Conn| match opened {
+            Ok(()) => conn.housekeep(&sql).await,
             Err(error) => Err(error),
         };
+        let (held, judged) = self.beside_client(held, judge).await?;
         let rows = match judged {
             Ok(rows) => rows,
-            Err(ConnError::Server(fields)) => {
+            Err(ConnError::Server(mut fields)) => {
+                self.client.move_position(&mut fields);
                 build::error(&mut self.client.out, &fields);
                 status = if self.txn.is_some() { b'E' } else { b'I' };
                 self.let_go(held, status, Reach::Nothing);
@@ -114,9 +117,14 @@ impl Session {
             self.assign(changed, &mut held).await
         };
         let mut out = BytesMut::new();
-        let rest = text.get(open..).unwrap_or_default();
-        build::query(&mut out, format!("EXECUTE {}{rest}", id.name()).as_bytes());
-        let answer = self.relay_simple(held, &out, reach, false).await?;
+        let (before, rest) = text.split_at_checked(open).unwrap_or((text, ""));
+        let there = format!("EXECUTE {}", id.name());
+        build::query(&mut out, format!("{there}{rest}").as_bytes());
+        let moved = before.chars().count() as isize - there.len() as isize;
+        self.client.position_offset += moved;
+        let answer = self.relay_simple(held, &out, reach, false).await;
+        self.client.position_offset -= moved;
+        let answer = answer?;
         if answer.error.is_some() {
             self.unassign(assigned, shard);
             return Err(Fault::Told);

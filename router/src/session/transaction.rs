@@ -299,8 +299,10 @@ impl Session {
 
     /// Lets a participant go after its transaction has ended.
     fn restore(&mut self, mut participant: Participant, ending: Ending) {
+        let conn = participant.checkout.conn();
+        self.settings.now = conn.reported.clone();
         if ending == Ending::Rollback {
-            participant.checkout.conn().profile = participant.profile.clone();
+            conn.profile = participant.profile.clone();
         }
         let held = Held::after(participant);
         self.let_go(held, b'I', Reach::Nothing);
@@ -453,7 +455,7 @@ impl Session {
         if let (Verb::RollbackTo(_), Some(txn)) = (verb, &mut self.txn)
             && let Some(participant) = txn.participants.first_mut()
         {
-            self.settings.tell(participant.checkout.conn(), &mut self.client.out);
+            self.settings.now = participant.checkout.conn().reported.clone();
         }
         Ok(Done::Open)
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 impl Session {
     /// Runs a verb; `frame` is the client's own message where it is the message's only statement.
     pub(super) async fn verb(&mut self, verb: Verb, text: &str, frame: Option<&[u8]>) -> Result<Done, Fault> {
+        self.note_cut_names(&verb, text);
         match &verb {
             Verb::Begin { isolation, .. } => self.begin(text, *isolation).await.map(|()| Done::Open),
             Verb::Commit { .. } | Verb::Rollback { .. } => self.finish(text, &verb, frame).await,
@@ -253,12 +254,14 @@ impl Session {
     /// Goes back to values of the start-up packet: the server would go back to its own, the session's are pgring's to
     /// restore.
     async fn restore_settings(&mut self, changed: Profile, tag: &str) -> Result<Done, Fault> {
-        let at = self.client.out.len();
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let shard = self.txn.as_ref().map_or(default, |txn| txn.any(default));
         let before = std::mem::replace(&mut self.settings.current, changed.intern());
-        match self.hold(&snapshot, shard).await {
+        self.settings.changing = true;
+        let held = self.hold(&snapshot, shard).await;
+        self.settings.changing = false;
+        match held {
             Ok(held) => {
                 let status = if self.txn.is_some() { b'T' } else { b'I' };
                 self.open_and_let_go(held, status).await?;
@@ -268,18 +271,11 @@ impl Session {
                 return Err(fault);
             }
         }
-        self.tag_before(at, tag);
+        build::command_complete(&mut self.client.out, tag);
         if let Some(name) = self.settings.reported("application_name") {
             self.me.set_application(name);
         }
         Ok(Done::Open)
-    }
-
-    /// Puts a tag before what stands in the output from `at` on: settings are reported after it.
-    fn tag_before(&mut self, at: usize, tag: &str) {
-        let told = self.client.out.split_off(at);
-        build::command_complete(&mut self.client.out, tag);
-        self.client.out.unsplit(told);
     }
 
     /// Lets a backend go that was held only to be dressed.
@@ -323,17 +319,18 @@ impl Session {
         self.unpin().await;
         self.settings.current = self.settings.startup.clone();
         self.settings.reset_pgring();
-        let at = self.client.out.len();
-        self.tell_settings().await?;
-        self.tag_before(at, "DISCARD ALL");
+        self.see_settings().await?;
+        build::command_complete(&mut self.client.out, "DISCARD ALL");
         Ok(Done::Open)
     }
 
-    /// Tells the client what its settings are now.
-    async fn tell_settings(&mut self) -> Result<(), Fault> {
+    /// Finds out what a server says of the session's settings.
+    async fn see_settings(&mut self) -> Result<(), Fault> {
         let snapshot = self.database.snapshot().clone();
-        let held = self.hold_apart(&snapshot, snapshot.topology.default_shard).await?;
-        self.let_go(held, b'I', Reach::Nothing);
+        self.settings.changing = true;
+        let held = self.hold_apart(&snapshot, snapshot.topology.default_shard).await;
+        self.settings.changing = false;
+        self.let_go(held?, b'I', Reach::Nothing);
         Ok(())
     }
 

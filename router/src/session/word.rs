@@ -48,7 +48,7 @@ impl Session {
                 let body = frame::body(&whole, head);
                 match head.kind {
                     b'N' => client.out.extend_from_slice(&whole),
-                    b'S' => conn.note_parameter(body),
+                    b'S' => conn.reported.note(body),
                     b'E' => {
                         let fields = Fields::parse(body).ok().filter(is_fatal);
                         ended |= fields.is_some();
@@ -57,7 +57,8 @@ impl Session {
                     _ => {}
                 }
             }
-            settings.tell(conn, &mut client.out);
+            settings.now = conn.reported.clone();
+            client.tell(&settings.now);
         }
         self.client.flush().await?;
         if ended { Err(End::Server) } else { Ok(()) }

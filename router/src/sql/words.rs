@@ -321,7 +321,10 @@ fn token_at(text: &str, start: usize) -> (Token<'_>, usize) {
         (b'\'', _) => string_token(text, start, start, SlotKind::String).unwrap_or(unknown),
         (b'e' | b'E', Some(b'\'')) => string_token(text, start, start + 1, SlotKind::EscapeString).unwrap_or(unknown),
         (b'b' | b'B' | b'x' | b'X', Some(b'\'')) => unknown,
-        (b'u' | b'U', Some(b'&')) if matches!(bytes.get(start + 2), Some(b'\'' | b'"')) => unknown,
+        (b'u' | b'U', Some(b'&')) if bytes.get(start + 2) == Some(&b'"') => {
+            unicode_token(text, start).unwrap_or(unknown)
+        }
+        (b'u' | b'U', Some(b'&')) if bytes.get(start + 2) == Some(&b'\'') => unknown,
         (b'"', _) => quoted_token(text, start).unwrap_or(unknown),
         (b'$', _) => dollar_token(text, start).unwrap_or(unknown),
         (b'/', Some(b'*')) | (0..0x20, _) => unknown,
@@ -354,9 +357,85 @@ fn string_token(text: &str, start: usize, quote: usize, kind: SlotKind) -> Optio
 }
 
 fn quoted_token(text: &str, start: usize) -> Option<(Token<'_>, usize)> {
+    let (name, end) = quoted_name(text, start)?;
+    Some((Token::Quoted(cut(&name).to_owned()), end))
+}
+
+/// The quoted identifier at `start`, uncut, and its end.
+fn quoted_name(text: &str, start: usize) -> Option<(String, usize)> {
     let end = string_end_at(text.as_bytes(), start, b'"')?;
     let name = text.get(start + 1..end - 1)?.replace("\"\"", "\"");
-    (!name.is_empty()).then(|| (Token::Quoted(cut(&name).to_owned()), end))
+    (!name.is_empty()).then_some((name, end))
+}
+
+fn unicode_token(text: &str, start: usize) -> Option<(Token<'_>, usize)> {
+    let (name, end) = unicode_name(text, start)?;
+    Some((Token::Quoted(cut(&name).to_owned()), end))
+}
+
+/// The identifier `U&"…"` at `start`, uncut, and its end with that of a UESCAPE.
+fn unicode_name(text: &str, start: usize) -> Option<(String, usize)> {
+    let (written, end) = quoted_name(text, start + 2)?;
+    let word = skip_blanks(text.as_bytes(), end);
+    let is_named = text.get(word..word + 7).is_some_and(|word| word.eq_ignore_ascii_case("uescape"));
+    let (escape, end) = match token_at(text, if is_named { skip_blanks(text.as_bytes(), word + 7) } else { end }) {
+        (Token::String(escape), end) if is_named => (one_of(&escape)?, end),
+        _ if is_named => return None,
+        _ => ('\\', end),
+    };
+    Some((unescape(&written, escape)?, end))
+}
+
+/// The only character of a UESCAPE, if it may be one.
+fn one_of(escape: &str) -> Option<char> {
+    let mut chars = escape.chars();
+    let escape = chars.next().filter(|_| chars.as_str().is_empty())?;
+    let taken = escape.is_ascii_hexdigit() || escape.is_ascii_whitespace() || matches!(escape, '+' | '\'' | '"');
+    (!taken).then_some(escape)
+}
+
+/// A text with `\0061` and `\+000061`, as it is meant; None if it means nothing.
+fn unescape(written: &str, escape: char) -> Option<String> {
+    let mut units = Vec::new();
+    let mut rest = written;
+    while let Some(next) = rest.chars().next() {
+        rest = rest.get(next.len_utf8()..)?;
+        if next != escape || rest.starts_with(escape) {
+            rest = if next == escape { rest.get(escape.len_utf8()..)? } else { rest };
+            units.extend_from_slice(next.encode_utf16(&mut [0; 2]));
+            continue;
+        }
+        let (from, digits) = if rest.starts_with('+') { (1, 6) } else { (0, 4) };
+        let code = rest.get(from..from + digits).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let code = u32::from_str_radix(code, 16).ok().filter(|code| *code != 0)?;
+        match u16::try_from(code) {
+            // Half of a pair, or a character.
+            Ok(unit) => units.push(unit),
+            Err(_) => units.extend_from_slice(char::from_u32(code)?.encode_utf16(&mut [0; 2])),
+        }
+        rest = rest.get(from + digits..)?;
+    }
+    String::from_utf16(&units).ok()
+}
+
+/// Identifiers of a text that are longer than PostgreSQL's, folded and unquoted, but for those behind something that is
+/// not exactly understood.
+pub fn too_long(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut words = Words::new(text);
+    loop {
+        let name = match words.peek() {
+            Token::End | Token::Unknown => return names,
+            Token::Word(word) => Some(word.to_ascii_lowercase()),
+            Token::Quoted(_) if text.as_bytes().get(words.start()) == Some(&b'"') => {
+                quoted_name(text, words.start()).map(|(name, _)| name)
+            }
+            Token::Quoted(_) => unicode_name(text, words.start()).map(|(name, _)| name),
+            _ => None,
+        };
+        names.extend(name.filter(|name| name.len() > NAME_LIMIT));
+        words.advance();
+    }
 }
 
 fn dollar_token(text: &str, start: usize) -> Option<(Token<'_>, usize)> {
@@ -402,8 +481,34 @@ mod tests {
     }
 
     #[test]
+    fn names_with_escapes_are_read_as_postgresql_does() {
+        for (text, name) in [
+            (r#"U&"d\0061t\+000061""#, "data"),
+            (r#"u&"a\\b""c""#, "a\\b\"c"),
+            (r#"U&"d!0061!!" UESCAPE '!'"#, "da!"),
+            (r#"U&"\d83d\de00""#, "\u{1f600}"),
+        ] {
+            let mut words = Words::new(text);
+            assert_eq!(words.name().as_deref(), Some(name), "{text}");
+            assert!(words.is_finished(), "{text}");
+        }
+        for text in [r#"U&"\d83d""#, r#"U&"\+110000""#, r#"U&"\x""#, r#"U&"a" UESCAPE 'ab'"#] {
+            assert_eq!(Words::new(text).peek(), &Token::Unknown, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_too_long() {
+        let (long, kept) = ("A".repeat(64), "b".repeat(63));
+        let text = format!("LISTEN {long}, \"{long}\", {kept}, '{long}', U&\"\\0061{long}\"");
+        assert_eq!(too_long(&text), ["a".repeat(64), long.clone(), format!("a{long}")]);
+    }
+
+    #[test]
     fn what_is_not_sure_is_unknown() {
-        for text in ["'a", "\"a", "\"\"", "$1", "$a", "B'1'", "U&'a'", "U&\"a\"", "/* x", "\0"] {
+        for text in
+            ["'a", "\"a", "\"\"", "$1", "$a", "B'1'", "U&'a'", "U&\"\\00\"", "U&\"a\" UESCAPE '+'", "/* x", "\0"]
+        {
             assert_eq!(Words::new(text).peek(), &Token::Unknown, "{text:?}");
         }
     }

@@ -93,6 +93,7 @@ impl Session {
         if self.client.hold_ready {
             self.client.ready_held = true;
         } else {
+            self.client.tell(&self.settings.now);
             build::ready_for_query(&mut self.client.out, b'I');
         }
     }
@@ -127,7 +128,7 @@ impl Session {
         self.lose_lane(front, &error);
         if let Some(txn) = self.txn.take_if(|_| self.batch.ended) {
             // It may have been committed: nothing is left to be rolled back.
-            self.lose_ending(txn).await;
+            Box::pin(self.lose_ending(txn)).await;
         }
         let (syncs, ended) = self.batch.lanes.skip_batch();
         self.swallow(&syncs).await;
@@ -137,6 +138,7 @@ impl Session {
         self.report(&report);
         self.fail_txn();
         let status = self.status();
+        self.client.tell(&self.settings.now);
         build::ready_for_query(&mut self.client.out, status);
         Ok(())
     }

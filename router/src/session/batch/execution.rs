@@ -13,7 +13,7 @@ use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
     execute::relay::Expect,
-    plan::{PlanKind, SessionEffect},
+    plan::PlanKind,
     route::bind::Parameters,
     sql::verb::{Discard, Verb, Which, first_word},
     txn::Reach,
@@ -42,6 +42,7 @@ fn never_in_pipeline(portal: &Portal) -> Option<&'static str> {
 impl Session {
     pub(super) async fn on_execute(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let execute = Execute::parse(body).map_err(violation)?;
+        self.check_name(execute.portal)?;
         let portal = self.portal(execute.portal)?;
         self.send_pending().await?;
         self.me.count();
@@ -75,13 +76,13 @@ impl Session {
         }
         if portal.prepared.copies_in {
             self.batch.lanes.stay();
-            self.start_copy().await?;
+            Box::pin(self.start_copy()).await?;
         }
         if let Some(verb) = &portal.prepared.verb {
             self.note_ridden(verb);
         }
         let effect = &portal.plan.session;
-        if *effect != SessionEffect::default() {
+        if effect.must_be_known() {
             self.batch.lanes.stay();
         }
         self.pin_for(effect);

@@ -437,7 +437,7 @@ impl Session {
         let result = self.answer_so_far().await;
         let batch = self.batch.lanes.batch;
         for lane in self.batch.lanes.lanes.iter_mut().filter(|lane| lane.batch == batch) {
-            lane.roll_back().await;
+            Box::pin(lane.roll_back()).await;
             self.temp_tables.truncate(lane.temps);
         }
         self.settle_lanes().await;

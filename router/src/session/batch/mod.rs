@@ -240,6 +240,19 @@ impl Session {
         self.answer_held().await
     }
 
+    /// The client has stopped sending in the middle of a batch: what is here is asked, as a server would have done by
+    /// now. Answers are kept back as a server keeps them; of an error the client hears at once.
+    pub(super) async fn work_early(&mut self) -> Result<(), End> {
+        self.client.keeps = true;
+        let worked = self.flush_held().await;
+        self.client.keeps = false;
+        worked?;
+        if self.batch.skipping {
+            self.client.flush().await?;
+        }
+        Ok(())
+    }
+
     async fn answer_held(&mut self) -> Result<(), End> {
         if self.batch.skipping {
             return Ok(self.client.flush().await?);
@@ -288,13 +301,13 @@ impl Session {
         }
         let result = match self.send_pending().await {
             Ok(()) => match head {
-                Some(head) => self.ride(head).await,
+                Some(head) => Box::pin(self.ride(head)).await,
                 None => Ok(false),
             },
             Err(fault) => Err(fault),
         };
         let result = match (result, head) {
-            (Ok(false), Some(head)) if self.stands_behind_writes() => return self.refuse_ride(head).await,
+            (Ok(false), Some(head)) if self.stands_behind_writes() => return Box::pin(self.refuse_ride(head)).await,
             (Ok(false), _) => self.leave_lanes().await.map(|()| false),
             (result, _) => result,
         };

@@ -160,6 +160,8 @@ impl Session {
 
     pub(super) async fn on_bind(&mut self, body: Bytes, snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let bind = Bind::parse(&body).map_err(violation)?;
+        self.check_name(bind.portal)?;
+        self.check_name(bind.statement)?;
         let prepared = self.statement_named(bind.statement)?;
         let parameters = bind.parameters().map_err(violation)?;
         check_count(bind.statement, &prepared, parameters.len())?;
@@ -417,6 +419,7 @@ impl Session {
 
     pub(super) async fn on_close(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let close = Close::parse(body).map_err(violation)?;
+        self.check_name(close.name)?;
         self.send_pending().await?;
         if close.kind == extended::STATEMENT {
             let closed = self.statements.remove(kept(close.name));

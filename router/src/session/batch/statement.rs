@@ -32,6 +32,7 @@ const LONGEST_NAME: usize = 63;
 impl Session {
     pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), Fault> {
         let parse = Parse::parse(body).map_err(violation)?;
+        self.check_name(parse.name)?;
         let name = kept(parse.name);
         let text = &*String::from_utf8_lossy(parse.sql);
         self.send_pending().await?;
@@ -51,13 +52,31 @@ impl Session {
             && !prepared.may_end()
             && !prepared.lexed.statements.is_empty()
         {
-            self.check_syntax(&prepared).await?;
+            Box::pin(self.check_syntax(&prepared)).await?;
             return Err(Report::new(catalogue::FAILED_TRANSACTION).into());
         }
         let before = self.statements.insert(name.into(), prepared.clone());
         self.batch.fresh.push(name.into());
         self.batch.pending = Some(Pending { name: name.into(), prepared, before });
         Ok(())
+    }
+
+    /// Names are text.
+    ///
+    /// # Errors
+    /// 22021, as a server says it.
+    pub(super) fn check_name(&self, name: &[u8]) -> Result<(), Fault> {
+        let Some(wrong) = std::str::from_utf8(name).err().filter(|_| self.settings.utf8()) else { return Ok(()) };
+        let rest = name.get(wrong.valid_up_to()..).unwrap_or_default();
+        let length = match rest.first() {
+            Some(0xc0..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf7) => 4,
+            _ => 1,
+        };
+        let shown: Vec<String> = rest.iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        Err(Report::with(catalogue::PROTOCOL, message).sqlstate("22021").into())
     }
 
     /// A transaction that has failed takes nothing but its end.
@@ -238,6 +257,7 @@ impl Session {
 
     pub(super) async fn on_describe(&mut self, body: &[u8], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
         let describe = Describe::parse(body).map_err(violation)?;
+        self.check_name(describe.name)?;
         if describe.kind == extended::PORTAL {
             return self.describe_portal(describe.name, snapshot).await;
         }
@@ -298,7 +318,7 @@ pub(super) fn is_silent(verb: &Verb) -> bool {
 fn foreign(text: &str, parse: &Parse<'_>) -> Result<Arc<Prepared>, Fault> {
     let named = !parse.name.is_empty();
     let prepared = Prepared::unshared(text, parse.types.iter().collect(), named).foreign(parse.sql);
-    if prepared.verb.is_some() {
+    if !matches!(prepared.verb, None | Some(Verb::Notify { .. })) {
         return Err(Report::new(catalogue::UNSUPPORTED)
             .detail("a statement about the session in another encoding than UTF8")
             .hint("Set client_encoding to UTF8.")
