@@ -294,7 +294,11 @@ async def copy_of_a_local_table():
         await conn.copy_from_query("SELECT body FROM apg_notes WHERE id = $1", 501, output=out)
         equal(out.getvalue(), b"plain\n", "a query copied out")
         await refused("23505", conn.copy_records_to_table("apg_notes", records=notes[:1]))
-        await refused("0A000", conn.copy_from_table("apg_customers", output=io.BytesIO()))
+        out = io.BytesIO()
+        tag = await conn.copy_from_table("apg_customers", output=out)
+        customers = await conn.fetchval("SELECT count(*) FROM apg_customers")
+        equal((tag, len(out.getvalue().splitlines())), (f"COPY {customers}", customers), "a sharded table copied out")
+        await refused("0A000", conn.copy_to_table("apg_customers", source=io.BytesIO(b"1\n")))
         equal(await conn.fetchval("SELECT count(*) FROM apg_notes"), 501, "notes")
 
 

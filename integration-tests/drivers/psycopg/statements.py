@@ -90,11 +90,13 @@ def a_pipeline_and_its_errors():
             found.append(cursors[3].fetchone())
             pipeline.sync()
             found.append([cursor.fetchone() for cursor in cursors])
+        ok, bad, late = conn.cursor(), conn.cursor(), conn.cursor()
         try:
+            # The error may be raised by what is sent behind it, or by the end of the pipeline.
             with conn.pipeline() as pipeline:
-                ok = conn.execute("INSERT INTO piped VALUES (1)")
-                bad = conn.execute("INSERT INTO piped VALUES (1)")
-                late = conn.execute("INSERT INTO piped VALUES (2)")
+                ok.execute("INSERT INTO piped VALUES (1)")
+                bad.execute("INSERT INTO piped VALUES (1)")
+                late.execute("INSERT INTO piped VALUES (2)")
                 pipeline.sync()
         except psycopg.Error as error:
             found.append(told(error))
