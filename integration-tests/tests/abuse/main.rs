@@ -42,9 +42,12 @@ static PREPARED: OnceCell<()> = OnceCell::const_new();
 /// Scripts that are answered otherwise, and why. One that is answered alike does not belong here.
 const KNOWN: &[(&str, &str)] = &[];
 
-/// Tables that both sides have: two local, one of them for what is committed; one sharded through pgring.
+/// Tables that both sides have: three local, one of them for what is committed and one that a single test reads whole; one
+/// sharded through pgring.
 const TABLES: &str = "CREATE TABLE plain (id int PRIMARY KEY, v text);
     INSERT INTO plain SELECT g, 'v' || g FROM generate_series(1, 5) g;
+    CREATE TABLE mixed (id int PRIMARY KEY, v text);
+    INSERT INTO mixed SELECT g, 'v' || g FROM generate_series(1, 5) g;
     CREATE TABLE ridden (id int PRIMARY KEY, v text);
     CREATE TABLE sharded (id int PRIMARY KEY, v text);
     INSERT INTO sharded (id, v) VALUES (1, 'v1'); INSERT INTO sharded (id, v) VALUES (2, 'v2');

@@ -74,12 +74,12 @@ const WIDE_TEXTS: &[&str] = &[
     "",
     ";",
     "SELECT 1; SELECT 2",
-    "SELECT v FROM plain WHERE id = $1",
+    "SELECT v FROM mixed WHERE id = $1",
     "SELECT v FROM sharded WHERE id = $1",
     "SELECT v FROM sharded WHERE id = 2",
-    "INSERT INTO plain VALUES (7001, 'x') RETURNING id",
+    "INSERT INTO mixed VALUES (7001, 'x') RETURNING id",
     "INSERT INTO sharded (id, v) VALUES (2, 'again')",
-    "UPDATE plain SET v = v WHERE id = $1",
+    "UPDATE mixed SET v = v WHERE id = $1",
     "UPDATE sharded SET v = v WHERE id = 2",
     "BEGIN",
     "START TRANSACTION READ ONLY",
@@ -99,10 +99,10 @@ const WIDE_TEXTS: &[&str] = &[
     "PREPARE a AS SELECT 4",
     "EXECUTE a",
     "DEALLOCATE a",
-    "LOCK TABLE plain",
-    "COPY plain TO STDOUT",
-    "COPY plain FROM STDIN",
-    "VACUUM plain",
+    "LOCK TABLE mixed",
+    "COPY mixed TO STDOUT",
+    "COPY mixed FROM STDIN",
+    "VACUUM mixed",
     "DISCARD ALL",
     "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     "NOTIFY chan",
@@ -123,7 +123,7 @@ const WIDE_QUERIES: &[&str] = &[
     "SELECT 1; BEGIN; SELECT 2",
     "SELECT 1; COMMIT; SELECT 1/0",
     "BEGIN; SELECT 1; COMMIT",
-    "INSERT INTO plain VALUES (7001, 'x'); ROLLBACK; SELECT 1",
+    "INSERT INTO mixed VALUES (7001, 'x'); ROLLBACK; SELECT 1",
     "SAVEPOINT a",
     "ROLLBACK TO a",
     "DECLARE b CURSOR FOR SELECT generate_series(1, 5)",
@@ -134,8 +134,8 @@ const WIDE_QUERIES: &[&str] = &[
     "EXECUTE b (1)",
     "PREPARE b (int) AS SELECT $1",
     "DEALLOCATE ALL",
-    "COPY plain FROM STDIN",
-    "COPY plain TO STDOUT",
+    "COPY mixed FROM STDIN",
+    "COPY mixed TO STDOUT",
     "SET work_mem = '7MB'; SHOW work_mem",
 ];
 
@@ -203,7 +203,7 @@ async fn random_orders_of_all_kinds_of_statements_are_answered_alike() {
 
 /// Takes away the rows that scripts may have left.
 fn clean() -> Vec<u8> {
-    query("DELETE FROM plain WHERE id IN (7001, 7002)")
+    query("DELETE FROM mixed WHERE id IN (7001, 7002)")
 }
 
 async fn are_answered_alike(one: fn(&mut Dice) -> Vec<u8>, most: usize, rounds: u64, clean: &[u8]) {
