@@ -34,7 +34,7 @@ pub(crate) enum BenchError {
     #[error("the configuration of the demo has no {0}")]
     NoKey(&'static str),
     /// A statement, or a connection.
-    #[error(transparent)]
+    #[error("{}", .0.as_db_error().map_or_else(|| .0.to_string(), ToString::to_string))]
     Postgres(#[from] tokio_postgres::Error),
     /// pgbench failed, or transactions of it did.
     #[error("pgbench failed on {side}: {said}")]
