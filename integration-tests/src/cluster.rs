@@ -134,6 +134,22 @@ impl Cluster {
         Cluster { router, servers, options }
     }
 
+    /// As [`Cluster::launch`]; `fill` then brings what the tests need, in a runtime of its own.
+    ///
+    /// # Panics
+    /// If `fill` does, or no runtime can be had.
+    pub fn launch_filled(options: ClusterOptions, fill: impl AsyncFnOnce(&Cluster) + Send) -> Cluster {
+        let cluster = Cluster::launch(options);
+        std::thread::scope(|scope| {
+            let filled = scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+                runtime.block_on(fill(&cluster));
+            });
+            filled.join().expect("the cluster is filled");
+        });
+        cluster
+    }
+
     /// A second router in front of the same servers, with the same catalog.
     pub async fn another_router(&self) -> Router {
         tokio::task::block_in_place(|| {

@@ -10,18 +10,10 @@ use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
 use pgring_integration_tests::script::{Step, bind, describe, execute, parse, play, query, sync};
 use pgring_integration_tests::{Cluster, shards};
 use pgring_local_postgres::Server;
-use tokio::runtime::Runtime;
 
 static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-    let cluster = Cluster::launch(shards(4));
-    let port = cluster.router().port();
-    let oracle = ORACLE.port();
-    std::thread::scope(|scope| {
-        let filled = scope.spawn(|| Runtime::new().unwrap().block_on(fill(&cluster, [oracle, port])));
-        filled.join().unwrap();
-    });
-    cluster
+    Cluster::launch_filled(shards(4), async |cluster| fill(cluster, [ORACLE.port(), cluster.router().port()]).await)
 });
 
 async fn fill(cluster: &Cluster, ports: [u16; 2]) {

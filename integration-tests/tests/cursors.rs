@@ -12,18 +12,12 @@ use pgring_integration_tests::postgres::{DATABASE, start_servers, test_options};
 use pgring_integration_tests::script::{Step, bind_as, close, describe, execute, flush, parse, play, query, sync};
 use pgring_integration_tests::{Cluster, shards};
 use pgring_local_postgres::Server;
-use tokio::runtime::Runtime;
 
 static ORACLE: LazyLock<Server> = LazyLock::new(|| start_servers(1, &test_options()).remove(0));
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-    let cluster = Cluster::launch(shards(4).with("[pool]\nsize = 12\nqueue_timeout = \"10s\""));
-    let port = cluster.router().port();
-    let oracle = ORACLE.port();
-    std::thread::scope(|scope| {
-        let filled = scope.spawn(|| Runtime::new().unwrap().block_on(fill(&cluster, [oracle, port])));
-        filled.join().unwrap();
-    });
-    cluster
+    Cluster::launch_filled(shards(4).with("[pool]\nsize = 12\nqueue_timeout = \"10s\""), async |cluster| {
+        fill(cluster, [ORACLE.port(), cluster.router().port()]).await
+    })
 });
 
 const TABLES: &str = "CREATE TABLE lines (k bigint, id int, v numeric(8,2), s text COLLATE \"C\", PRIMARY KEY (k, id));
