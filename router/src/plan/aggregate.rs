@@ -2,7 +2,16 @@
 //! who follows whom, places of clauses. Out: splices and a merge. Never: a form that is not proven exact; those
 //! are refused (`correctness.md` 4).
 
-use super::{Piece, Refusal, Splice, build::Input, join::Analysis, order, parted::Rows, refuse::refusal, scope::Scope};
+use super::{
+    Piece, Refusal, Splice,
+    build::Input,
+    join::Analysis,
+    order,
+    parted::Rows,
+    predicate,
+    refuse::refusal,
+    scope::{Scope, Selected},
+};
 use crate::{
     error::catalogue,
     merge::{Aggregate, Merge, Output},
@@ -98,18 +107,7 @@ pub(crate) fn scatter(
     if !same_counts {
         return Err(no("a SELECT in this form"));
     }
-    let mut scatter = Scatter {
-        input,
-        lexemes: text.0,
-        clauses,
-        scope,
-        block,
-        columns: vec![],
-        splices: vec![],
-        appended: vec![],
-        loose: loose(input, analysis),
-        fixed: vec![],
-    };
+    let mut scatter = Scatter::new(input, analysis, text.0, clauses, scope, block);
     let merge = scatter.plan(analysis, query, &keyed)?;
     scatter.finish(anchor, merge, analysis)
 }
@@ -154,18 +152,7 @@ pub(crate) fn united(
     };
     let columns = columns.iter().map(column).collect();
     let scope = Scope::default();
-    let mut scatter = Scatter {
-        input,
-        lexemes: text.0,
-        clauses,
-        scope: &scope,
-        block,
-        columns,
-        splices: vec![],
-        appended: vec![],
-        loose: loose(input, analysis),
-        fixed: vec![],
-    };
+    let mut scatter = Scatter { columns, ..Scatter::new(input, analysis, text.0, clauses, &scope, block) };
     let merge = scatter.concat(query, true)?;
     scatter.finish(anchor, merge, analysis)
 }
@@ -238,7 +225,20 @@ pub(super) fn is_aggregate(input: &Input<'_>, call: &Call) -> bool {
         && matches!(super::read::class(input, &call.name), super::read::Class::Builtin(Builtin::Aggregate))
 }
 
-impl Scatter<'_> {
+impl<'s> Scatter<'s> {
+    fn new(
+        input: &'s Input<'s>,
+        analysis: &Analysis<'_>,
+        lexemes: &'s [Lexeme],
+        clauses: Clauses,
+        scope: &'s Scope<'s>,
+        block: &'s Block,
+    ) -> Self {
+        let loose = loose(input, analysis);
+        let (columns, splices, appended, fixed) = (vec![], vec![], vec![], vec![]);
+        Self { input, lexemes, clauses, scope, block, columns, splices, appended, loose, fixed }
+    }
+
     /// A refusal of this form over several shards.
     pub(super) fn unsupported(&self, what: &str) -> Refusal {
         no(what)
@@ -263,10 +263,9 @@ impl Scatter<'_> {
 
     /// The number a literal stands for; its slot then shapes the plan.
     pub(super) fn fixed_number(&mut self, at: usize) -> Option<usize> {
-        let slot = self.input.lexed.slot_at(at)?;
-        let found = self.input.lexed.slots.get(slot)?;
-        self.fixed.push(slot as u32);
-        self.input.text.get(found.start as usize..found.end as usize)?.parse().ok()
+        let (slot, number) = predicate::number(self.input, at)?;
+        self.fixed.push(slot);
+        Some(number)
     }
 
     /// The literals of these tokens shape the plan.
@@ -387,25 +386,13 @@ impl Scatter<'_> {
 
     /// Columns of the select list as they stand.
     fn expand(&mut self) -> Result<(), Refusal> {
-        for (item, range) in self.block.items.iter().zip(self.clauses.items.clone()) {
-            match item {
-                Item::Expr(expr, alias) => {
-                    let range = self.without_alias(range, alias.is_some());
-                    let column = self.column(expr, alias.clone().or_else(|| label(expr)), Some(range));
-                    self.columns.push(column);
-                }
-                Item::Wildcard(table) => {
-                    let Some(columns) = self.scope.expand(table.as_deref()) else {
-                        return Err(no("* over columns that are not known here"));
-                    };
-                    for (name, source) in columns {
-                        let qualifier = vec![self.scope.sources[source].name.clone()];
-                        let expr = Expr::Column { qualifier, name: name.clone() };
-                        let column = self.column(&expr, Some(name), None);
-                        self.columns.push(column);
-                    }
-                }
-            }
+        let Some(selected) = self.scope.selected(&self.block.items) else {
+            return Err(no("* over columns that are not known here"));
+        };
+        for Selected { item, name, expr } in selected {
+            let range = item.map(|at| self.without_alias(self.clauses.items[at], name.is_some()));
+            let column = self.column(&expr, name.or_else(|| label(&expr)), range);
+            self.columns.push(column);
         }
         Ok(())
     }

@@ -282,7 +282,7 @@ impl<'a> Analysis<'a> {
         self.name_ctes(input, query, outer);
         self.locks |= query.locks;
         let mut rows = self.body(input, query, &query.body, outer, top, see);
-        let picks = self.others.len() > before.others && self.instances.len() == before.instances;
+        let picks = self.reads_copies_only(&before);
         if (query.limit.is_some() || query.offset.is_some()) && !top && (picks || rows.anchor.is_some()) {
             self.apart = Some("LIMIT in a sub-select");
             rows.hide_keys();

@@ -10,17 +10,9 @@ use super::{
     build::Input,
     join::{Analysis, Before, Instance},
     predicate,
-    read::{Class, class},
-    scope::{Scope, Tree},
+    scope::{Scope, Selected, Tree},
 };
-use crate::{
-    sql::{
-        facts::{Alias, Block, Call, Distinct, Expr, Item, LiteralKind, Set, SetOperator},
-        fingerprint::SlotKind,
-        volatility::Builtin,
-    },
-    topology::schema::Volatility,
-};
+use crate::sql::facts::{Alias, Block, Call, Distinct, Expr, Item, LiteralKind, Set, SetOperator};
 
 /// The rows of a query.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +89,7 @@ impl Analysis<'_> {
         let grouped = block.group_by.iter().any(|expr| group_is_key(input, block, scope, expr, &keyed, &mut slots));
         let distinct = found.as_ref().is_some_and(|all| all.iter().any(|(_, expr)| keyed(expr)));
         let fault = self.fault(input, block, before, &keyed, grouped, distinct);
-        let acts = self.calls[before.calls..].iter().any(|called| acts(input, called.call));
+        let acts = self.calls[before.calls..].iter().any(|called| !called.class.is_quiet());
         let column =
             |(column, expr): &(Column, Expr)| Column { key: fault.is_none() && !acts && keyed(expr), ..column.clone() };
         let columns = found.as_ref().map(|all| all.iter().map(column).collect());
@@ -106,15 +98,18 @@ impl Analysis<'_> {
         Rows { anchor: Some(anchor), columns }
     }
 
+    /// What was looked through since then reads tables that are copies on each shard, and no sharded one.
+    pub(super) fn reads_copies_only(&self, before: &Before) -> bool {
+        self.others.len() > before.others && self.instances.len() == before.instances
+    }
+
     /// A nested SELECT without sharded rows that picks some of a reference table's rows, or shows their order: that may
     /// differ between shards.
     fn picks(&self, input: &Input<'_>, block: &Block, before: &Before) -> bool {
         let own = || self.calls[before.calls..].iter().map(|called| called.call);
         let orders = |call: &Call| call.over.is_some() || (is_aggregate(input, call) && !call.ordered_or_distinct);
         let shows = own().any(|call| orders(call) && !UNORDERED.contains(&call.name.name.as_str()));
-        self.others.len() > before.others
-            && self.instances.len() == before.instances
-            && (shows || block.distinct == Distinct::On)
+        self.reads_copies_only(before) && (shows || block.distinct == Distinct::On)
     }
 
     /// Why this SELECT over rows of many keys does not give the same on each shard by itself, if so.
@@ -269,14 +264,10 @@ fn group_is_key(
     let item = |item: Option<&Item>| matches!(item, Some(Item::Expr(expr, _)) if keyed(expr));
     match expr {
         Expr::Literal { kind: LiteralKind::Integer, at, negative: false } => {
-            let slot = predicate::slot(input.lexed, *at, SlotKind::Integer, false);
-            let Some(super::Source::Slot { slot, .. }) = slot else { return false };
+            let Some((slot, place)) = predicate::number(input, *at) else { return false };
             slots.push(slot);
-            let found = &input.lexed.slots[slot as usize];
-            let number = input.text.get(found.start as usize..found.end as usize);
-            let place = number.and_then(|number| number.parse::<usize>().ok()).and_then(|at| at.checked_sub(1));
             let plain = block.items.iter().all(|item| matches!(item, Item::Expr(..)));
-            item(place.filter(|_| plain).and_then(|place| block.items.get(place)))
+            item(place.checked_sub(1).filter(|_| plain).and_then(|place| block.items.get(place)))
         }
         Expr::Column { qualifier, name } if qualifier.is_empty() && scope.source(&[], name).is_none() => {
             let alias = |item: &&Item| matches!(item, Item::Expr(_, Some(alias)) if alias == name);
@@ -307,35 +298,12 @@ const UNORDERED: &[&str] = &[
     "var_samp",
 ];
 
-/// A function that may do something besides giving a value, or give another value each time.
-fn acts(input: &Input<'_>, call: &Call) -> bool {
-    let quiet = matches!(
-        class(input, &call.name),
-        Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable)
-            | Class::User(Volatility::Immutable | Volatility::Stable)
-    );
-    !quiet
-}
-
 /// The columns of a select list with their expressions; None if `*` stands for columns that are not known.
 fn columns(block: &Block, scope: &Scope<'_>) -> Option<Vec<(Column, Expr)>> {
-    let mut all = vec![];
-    for item in &block.items {
-        match item {
-            Item::Expr(expr, alias) => {
-                let name = alias.clone().or_else(|| name(expr));
-                all.push((Column { name, key: false }, expr.clone()));
-            }
-            Item::Wildcard(table) => {
-                for (name, source) in scope.expand(table.as_deref())? {
-                    let qualifier = vec![scope.sources[source].name.clone()];
-                    let expr = Expr::Column { qualifier, name: name.clone() };
-                    all.push((Column { name: Some(name), key: false }, expr));
-                }
-            }
-        }
-    }
-    Some(all)
+    let column = |Selected { name: known, expr, .. }: Selected| {
+        (Column { name: known.or_else(|| name(&expr)), key: false }, expr)
+    };
+    Some(scope.selected(&block.items)?.into_iter().map(column).collect())
 }
 
 /// The name of a column without alias, where there is no doubt.

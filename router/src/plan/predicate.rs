@@ -1,7 +1,7 @@
 //! Predicate: what a condition says about one key. In: a condition, and which column is the key. Out: a recipe that
 //! holds for every row that meets the condition. Never: takes a key from under NOT, a function or an operator.
 
-use super::{KeySource, Recipe, Source, join::key_source};
+use super::{KeySource, Recipe, Source, build::Input, join::key_source};
 use crate::sql::{
     facts::{Expr, LiteralKind},
     fingerprint::{Lexed, SlotKind},
@@ -135,6 +135,14 @@ fn converts(name: &str, key_type: KeyType) -> bool {
         KeyFamily::Text => matches!(name, "text" | "varchar"),
         KeyFamily::Uuid => name == "uuid",
     }
+}
+
+/// The whole number that the literal at this place of the text is, and its slot.
+pub(super) fn number(input: &Input<'_>, at: usize) -> Option<(u32, usize)> {
+    let slot = input.lexed.slot_at(at)?;
+    let found = input.lexed.slots.get(slot)?;
+    let number = input.text.get(found.start as usize..found.end as usize)?.parse().ok()?;
+    Some((slot as u32, number))
 }
 
 /// The slot of the literal at this place of the text.

@@ -33,6 +33,17 @@ pub(crate) enum Class {
     User(Volatility),
 }
 
+impl Class {
+    /// It gives a value, the same for the whole statement, and does nothing else.
+    pub(super) fn is_quiet(self) -> bool {
+        matches!(
+            self,
+            Self::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable)
+                | Self::User(Volatility::Immutable | Volatility::Stable)
+        )
+    }
+}
+
 /// What a function's name stands for. A user's function of the same name as a builtin counts: it may be meant.
 pub(crate) fn class(input: &Input<'_>, name: &Name) -> Class {
     let user = |schema: &str| input.schema.functions.get(&(schema.into(), name.name.as_str().into())).copied();
@@ -89,15 +100,8 @@ fn sets_or_reads(called: &Called<'_>) -> bool {
 const HINT: &str = "Narrow the statement to one shard key, or split it up.";
 
 fn reads_only(analysis: &Analysis<'_>) -> bool {
-    let harmless = |class| {
-        matches!(
-            class,
-            Class::Builtin(Builtin::Pure | Builtin::Aggregate | Builtin::Window | Builtin::Stable)
-                | Class::User(Volatility::Immutable | Volatility::Stable)
-        )
-    };
     let silent = !analysis.writes && !analysis.locks && !analysis.into;
-    silent && analysis.calls.iter().all(|called| harmless(called.class))
+    silent && analysis.calls.iter().all(|called| called.class.is_quiet())
 }
 
 fn called(analysis: &Analysis<'_>, wanted: &[Builtin]) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Scope: which columns the expressions of a SELECT see, and whose they are. In: sources of FROM, in the shape of its
 //! joins. Out: the source that a name surely means. Never: a guess where a column may be another's.
 
-use crate::sql::facts::{Alias, Expr, JoinKind};
+use crate::sql::facts::{Alias, Expr, Item, JoinKind};
 use pgring_config::tables::TableName;
 
 /// A source of columns in a FROM.
@@ -49,6 +49,17 @@ pub(crate) struct Scope<'p> {
     pub(super) top: bool,
     /// Its rows come from one sub-select that puts them in order.
     pub(super) in_order: bool,
+}
+
+/// One column of a select list.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    /// The item that it is; None: one of those that `*` stands for.
+    pub(super) item: Option<usize>,
+    /// Its alias, or its name under `*`.
+    pub(super) name: Option<String>,
+    /// What it is.
+    pub(super) expr: Expr,
 }
 
 /// What was found for a name.
@@ -188,6 +199,26 @@ impl<'p> Scope<'p> {
     pub(super) fn own(&self, qualifier: &[String], name: &str) -> Option<&Source> {
         let source = self.source(qualifier, name)?;
         self.sources.iter().any(|own| std::ptr::eq(own, source)).then_some(source)
+    }
+
+    /// What a select list gives; None if `*` stands for columns that are not known.
+    pub(super) fn selected(&self, items: &[Item]) -> Option<Vec<Selected>> {
+        let mut all = vec![];
+        for (at, item) in items.iter().enumerate() {
+            match item {
+                Item::Expr(expr, alias) => {
+                    all.push(Selected { item: Some(at), name: alias.clone(), expr: expr.clone() });
+                }
+                Item::Wildcard(table) => {
+                    for (name, source) in self.expand(table.as_deref())? {
+                        let qualifier = vec![self.sources[source].name.clone()];
+                        let expr = Expr::Column { qualifier, name: name.clone() };
+                        all.push(Selected { item: None, name: Some(name), expr });
+                    }
+                }
+            }
+        }
+        Some(all)
     }
 
     /// Names and sources of the columns that `*` or `t.*` stands for; None if not all are known.

@@ -6,10 +6,10 @@ use super::{
     build::Input,
     join::{InsertRows, Instance},
     predicate,
-    scope::Scope,
+    scope::{self, Scope},
 };
 use crate::{
-    sql::facts::{Body, Expr, Item, Query, Rows},
+    sql::facts::{Body, Expr, Query, Rows},
     topology::schema::{Default, Relation},
 };
 
@@ -27,23 +27,12 @@ pub(crate) enum Selected {
 /// What the columns of a query's rows are; None when their number is not known.
 pub(crate) fn selected(query: &Query, scope: &Scope<'_>) -> Option<Vec<Selected>> {
     let Body::Select(block) = &query.body else { return None };
-    let mut all = vec![];
-    for item in &block.items {
-        match item {
-            Item::Expr(expr, _) => all.push(match scope.key(expr) {
-                Some(instance) => Selected::Key(instance),
-                None => Selected::Expr(expr.clone()),
-            }),
-            Item::Wildcard(table) => {
-                for (column, source) in scope.expand(table.as_deref())? {
-                    let name = scope.sources[source].name.clone();
-                    let expr = Expr::Column { qualifier: vec![name], name: column };
-                    all.push(scope.key(&expr).map_or(Selected::Plain, Selected::Key));
-                }
-            }
-        }
-    }
-    Some(all)
+    let one = |column: scope::Selected| match (scope.key(&column.expr), column.item) {
+        (Some(instance), _) => Selected::Key(instance),
+        (None, Some(_)) => Selected::Expr(column.expr),
+        (None, None) => Selected::Plain,
+    };
+    Some(scope.selected(&block.items)?.into_iter().map(one).collect())
 }
 
 const EXPRESSION: InsertRows =
