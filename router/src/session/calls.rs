@@ -379,13 +379,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         reach: Reach,
     ) -> Result<(), Fault> {
-        let mut held = self.hold_all(shards, snapshot).await?;
-        for one in &mut held {
-            if let Err(error) = one.conn().send(request).await {
-                self.me.end_work();
-                return Err(hold::lost(&error.into(), false).into());
-            }
-        }
+        let mut held = self.ask_all(shards, request, snapshot).await?;
         let result = {
             let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
             scatter(&mut self.client, &mut conns, how).await
@@ -397,6 +391,23 @@ impl Session {
         self.drain_all(held, finished, reach).await;
         self.me.end_work();
         result.map(|_| ()).map_err(|error| self.fault_of(error, Some(positions)))
+    }
+
+    /// Sends the same to several shards, whose backends are then held.
+    pub(super) async fn ask_all(
+        &mut self,
+        shards: &[ShardIndex],
+        request: &[u8],
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Held>, Fault> {
+        let mut held = self.hold_all(shards, snapshot).await?;
+        for one in &mut held {
+            if let Err(error) = one.conn().send(request).await {
+                self.me.end_work();
+                return Err(hold::lost(&error.into(), false).into());
+            }
+        }
+        Ok(held)
     }
 
     /// Holds the backends of several shards, which are in the order of their numbers: so no two sessions wait for

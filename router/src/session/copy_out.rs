@@ -1,11 +1,7 @@
 //! Copy out: COPY TO STDOUT of a table or a query over several shards. In: a plan, values. Out: the data in the client's
 //! output up to and with the tag. Never: rows of its own, or a file on a server.
 
-use super::{
-    Fault, Session,
-    calls::Execution,
-    hold::{self, Held},
-};
+use super::{Fault, Session, calls::Execution, hold::Held};
 use crate::{
     cluster::Snapshot,
     execute::{copy_out::copy_out, gather::NO_PARAMETERS, scatter::ScatterError},
@@ -31,14 +27,7 @@ impl Session {
     ) -> Result<RouteKind, Fault> {
         self.check_fanout(shards.len())?;
         self.admit(shards, Reach::Read, snapshot).await?;
-        let mut held = self.hold_all(shards, snapshot).await?;
-        let request = request(values.text, execution.as_ref());
-        for one in &mut held {
-            if let Err(error) = one.conn().send(&request).await {
-                self.me.end_work();
-                return Err(hold::lost(&error.into(), false).into());
-            }
-        }
+        let mut held = self.ask_all(shards, &request(values.text, execution.as_ref()), snapshot).await?;
         let result = {
             let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
             copy_out(&mut self.client, &mut conns, header).await
