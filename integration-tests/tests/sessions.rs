@@ -525,3 +525,30 @@ async fn a_transaction_that_has_changed_the_schema_does_not_wait_for_its_own_loc
     raw.query("ROLLBACK").await;
     assert_eq!(value(&mut raw, "SELECT count(DISTINCT note) FROM altered").await, "1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_that_could_not_be_taken_leave_no_backend_outside_its_transaction() {
+    let cluster =
+        tokio::task::block_in_place(|| Cluster::launch(shards(2).with("[pool]\nsize = 1\nqueue_timeout = \"1s\"")));
+    let log_in = async || Raw::log_in(cluster.router().port(), "postgres", "postgres", DATABASE).await;
+    let (mut holder, mut raw) = (log_in().await, log_in().await);
+    cluster.admin("SHARD TABLE scarce BY (id)").await;
+    raw.query("CREATE TABLE scarce (id bigint PRIMARY KEY, note text)").await;
+    let mut owners = Vec::new();
+    for id in 1..=20 {
+        owners.push((value(&mut raw, &format!("SELECT pgring.shard_of('scarce', {id})")).await, id));
+    }
+    let on = |shard: &str| owners.iter().find(|(owner, _)| owner == shard).unwrap().1;
+    // The only backend of the second shard is somebody else's.
+    holder.query("BEGIN").await;
+    holder.query(&format!("SELECT * FROM scarce WHERE id = {}", on("s1"))).await;
+    raw.query("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
+    raw.query("SAVEPOINT a").await;
+    assert_eq!(brief(&raw.query("SELECT count(*) FROM scarce").await), ["E 53300", "Z E"]);
+    assert_eq!(brief(&raw.query("ROLLBACK TO a").await), ["C ROLLBACK", "Z T"]);
+    let insert = format!("INSERT INTO scarce VALUES ({}, 'kept?')", on("s0"));
+    assert_eq!(brief(&raw.query(&insert).await), ["C INSERT 0 1", "Z T"]);
+    assert_eq!(brief(&raw.query("ROLLBACK").await), ["C ROLLBACK", "Z I"]);
+    holder.query("COMMIT").await;
+    assert_eq!(value(&mut raw, "SELECT count(*) FROM scarce").await, "0");
+}

@@ -435,10 +435,10 @@ impl Session {
         Ok(held)
     }
 
-    /// Lets backends go that were not used.
+    /// Lets backends go that were not used. One on which the transaction was not opened yet has no part in it.
     pub(super) fn put_back(&mut self, held: Vec<Held>) {
-        let status = if self.txn.is_some() { b'T' } else { b'I' };
         for one in held {
+            let status = if self.txn.is_some() && one.opening.is_none() { b'T' } else { b'I' };
             self.let_go(one, status, Reach::Nothing);
         }
     }

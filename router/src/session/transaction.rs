@@ -63,7 +63,10 @@ impl Session {
         for shard in (0..snapshot.topology.shards.len()).map(|at| ShardIndex(at as u16)) {
             match self.hold(snapshot, shard).await {
                 Ok(one) => held.push(one),
-                Err(Fault::Report(report)) if hold::is_without_backend(&report) && !needed.contains(&shard) => {}
+                Err(Fault::Report(report))
+                    if hold::is_without_backend(&report)
+                        && report.entry != catalogue::QUERY_CANCELLED
+                        && !needed.contains(&shard) => {}
                 Err(fault) => {
                     self.put_back(held);
                     return Err(fault);
