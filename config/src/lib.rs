@@ -10,5 +10,6 @@ pub mod ring;
 pub mod arcs;
 pub mod tables;
 pub mod topology;
+pub mod gid;
 pub mod error;
 pub mod catalog;

@@ -62,8 +62,8 @@ async fn a_failed_transaction_over_several_shards_is_not_committed() {
     raw.query("BEGIN").await;
     raw.query("SELECT count(*) FROM failed").await;
     raw.query(&format!("UPDATE failed SET note = 'b' WHERE id = {here}")).await;
-    let refused = brief(&raw.query(&format!("UPDATE failed SET note = 'b' WHERE id = {there}")).await);
-    assert_eq!(refused, ["E 0A000", "Z E"]);
+    let refused = brief(&raw.query(&format!("UPDATE failed SET note = 1 / 0 WHERE id = {there}")).await);
+    assert_eq!(refused, ["E 22012", "Z E"]);
     assert_eq!(brief(&raw.query("COMMIT").await), ["C ROLLBACK", "Z I"]);
     assert_eq!(value(&mut raw, "SELECT count(*) FROM failed WHERE note = 'b'").await, "0");
 }

@@ -2,8 +2,10 @@
 //! pools. Built once by `serve`, handed on as an argument.
 
 mod askers;
+mod flights;
 
 pub use askers::{Asker, Askers};
+pub use flights::{Flight, Flights, InDoubt};
 
 use crate::{
     metrics,
@@ -112,6 +114,8 @@ pub struct Database {
     pub schema_reader: tokio::sync::Mutex<SchemaReader>,
     /// How often the schema was asked for.
     pub schema_asked: AtomicU64,
+    /// Committed transactions that a shard has lost.
+    lost: Mutex<Vec<InDoubt>>,
 }
 
 /// pgring's own connection to the default shard, for the schema.
@@ -154,12 +158,23 @@ impl Database {
             hubs: Hubs::default(),
             schema_reader: tokio::sync::Mutex::default(),
             schema_asked: AtomicU64::new(0),
+            lost: Mutex::default(),
         }
     }
 
     /// The snapshot of this moment.
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// Committed transactions that a shard has lost, as they were found last.
+    pub fn lost(&self) -> Vec<InDoubt> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what shards have lost.
+    pub fn note_lost(&self, lost: Vec<InDoubt>) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
     }
 
     /// Swaps in what is new; plans made before are void if tables or schema differ.
@@ -233,6 +248,8 @@ pub struct Cluster {
     pub askers: Arc<Askers>,
     /// Clients.
     pub clients: registry::Clients<Arc<CancelHandle>>,
+    /// Commits over several shards.
+    pub flights: Arc<Flights>,
     /// No new client is let in, and idle ones are sent away.
     pub draining: AtomicBool,
     /// Asks the process to end; true: at once.
@@ -301,6 +318,7 @@ impl Cluster {
             pools: Pools::new(workers),
             askers: Arc::default(),
             clients: registry::Clients::default(),
+            flights: Arc::default(),
             draining: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             started: Instant::now(),

@@ -9,6 +9,7 @@ use crate::{
     cluster::{Cluster, Database, Place, ServerTls, Snapshot},
     control::{self, ControlError},
     pool::Expected,
+    recovery,
     topology::{read::SchemaError, schema::Schema},
 };
 use metrics::gauge;
@@ -510,6 +511,7 @@ pub fn start_keeping(cluster: &Arc<Cluster>, database: Arc<Database>) {
     let epoch = database.snapshot().topology.epoch;
     gauge!("pgring_ring_epoch", "database" => database.name.to_string()).set(epoch.0 as f64);
     tokio::spawn(keep(Arc::downgrade(cluster), Arc::downgrade(&database)));
+    tokio::spawn(recovery::keep(Arc::downgrade(cluster), Arc::downgrade(&database)));
     cluster.add_database(database);
 }
 

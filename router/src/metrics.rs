@@ -118,7 +118,9 @@ pub static PLAN_EVICTIONS: LazyLock<Counter> =
 pub static ROUTE_SECONDS: LazyLock<Histogram> = LazyLock::new(|| histogram!("pgring_route_seconds"));
 /// Time waited for a backend.
 pub static POOL_WAIT: LazyLock<Histogram> = LazyLock::new(|| histogram!("pgring_pool_wait_seconds"));
-/// Connected clients.
+/// Prepared transactions without a known outcome.
+pub static IN_DOUBT: LazyLock<Gauge> = LazyLock::new(|| gauge!("pgring_in_doubt_transactions"));
+/// Clients.
 pub static CLIENTS: LazyLock<Gauge> = LazyLock::new(|| gauge!("pgring_clients"));
 
 /// Counts an error that is sent to a client.

@@ -2,7 +2,7 @@
 //! connection string, or the answer to [`CHECK_SQL`] on any backend. Out: written once; facts, or a refusal.
 //! Never: changes an identity that stands there.
 
-use super::{Change, dial, migrate::SCHEMA_LOCK};
+use super::{Change, dial, migrate::SCHEMA_LOCK, two_phase};
 use crate::{
     error::IdentityError,
     ids::{Epoch, Token},
@@ -129,11 +129,16 @@ async fn write_identity(transaction: &Transaction<'_>, cluster: &str, shard: &st
     if let Some((own_cluster, own_shard)) = recorded(transaction).await? {
         let same = own_cluster == cluster && own_shard == shard;
         let other = IdentityError::Other { cluster: own_cluster, shard: own_shard };
-        return if same { Ok(Change::Unchanged) } else { Err(other) };
+        if !same {
+            return Err(other);
+        }
+        two_phase::install(transaction).await?;
+        return Ok(Change::Unchanged);
     }
     transaction.batch_execute(SCHEMA).await?;
     const INSERT: &str = "INSERT INTO pgring.identity (cluster, shard) VALUES ($1, $2)";
     transaction.execute(INSERT, &[&cluster, &shard]).await?;
+    two_phase::install(transaction).await?;
     Ok(Change::Changed)
 }
 

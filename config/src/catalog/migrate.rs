@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 pub(super) const SCHEMA_LOCK: i64 = 0x7067_7269_6e67;
 
 /// All migrations in order; the first has version 1.
-const MIGRATIONS: &[(&str, &str)] = &[("shards, groups, arcs, tables", FIRST)];
+const MIGRATIONS: &[(&str, &str)] = &[("shards, groups, arcs, tables", FIRST), ("routers", ROUTERS)];
 
 const LEDGER: &str = "
 CREATE SCHEMA IF NOT EXISTS pgring;
@@ -107,6 +107,17 @@ CREATE TABLE pgring.audit (
 );
 REVOKE ALL ON pgring.meta, pgring.epoch, pgring.shards, pgring.replicas, pgring.groups, pgring.arcs,
   pgring.ranges, pgring.directory, pgring.tables, pgring.audit FROM PUBLIC;
+";
+
+const ROUTERS: &str = "
+CREATE TABLE pgring.routers (
+  incarnation text PRIMARY KEY,
+  address text NOT NULL,
+  started timestamptz NOT NULL DEFAULT clock_timestamp(),
+  renewed timestamptz NOT NULL DEFAULT clock_timestamp(),
+  waits text NOT NULL DEFAULT ''
+);
+REVOKE ALL ON pgring.routers FROM PUBLIC;
 ";
 
 impl Catalog {

@@ -12,8 +12,10 @@ mod groups;
 pub mod identity;
 mod load;
 mod migrate;
+pub mod routers;
 pub mod shards;
 pub mod tables;
+mod two_phase;
 pub mod watch;
 
 use crate::error::CatalogError;

@@ -17,7 +17,6 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("failover.buffer_timeout", "failover"),
     ("failover.promote", "failover"),
     ("failover.fence_command", "failover"),
-    ("transactions", "transactions over several shards"),
     ("cache", "the cache of results"),
     ("rebalancer", "the rebalancer"),
     ("http", "SQL over HTTP"),

@@ -5,7 +5,7 @@ mod check_config;
 mod demo;
 mod hash;
 
-use crate::serve;
+use crate::{failpoint, serve};
 use clap::{Parser, Subcommand};
 use pgring_config::settings::{Settings, SettingsError};
 use std::{
@@ -84,6 +84,7 @@ pub struct DemoArguments {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    failpoint::set_up();
     match Arguments::parse().command {
         Command::Serve { config } => match load(&config) {
             Ok(settings) => serve::run(serve::Options { settings, file: Some(config) }),

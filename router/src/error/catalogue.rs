@@ -26,7 +26,7 @@ catalogue! {
     MANY_SHARDS = 1002 "0A000" "the statement covers several shards and has a form that is not supported there";
     WRITE_MANY_SHARDS = 1003 "0A000" "a write over several shards is not supported";
     REFERENCE_WRITE = 1004 "0A000" "a write to a reference table is not supported";
-    SECOND_SHARD = 1005 "0A000" "a transaction over a second shard is not supported";
+    SECOND_SHARD = 1005 "0A000" "this transaction over a second shard is not supported";
     VOLATILE_DEFAULT = 1006 "0A000" "a volatile default on a sharded table is not supported";
     MIXED_GROUPS = 1007 "0A000" "tables of different colocation groups, or of different kinds, cannot be combined";
     KEY_UPDATE = 1008 "0A000" "changing a row's shard key is not supported";
@@ -51,12 +51,14 @@ catalogue! {
     NO_OWNER = 2008 "57P03" "no shard owns this key";
     SHUTTING_DOWN = 2009 "57P01" "terminating connection due to administrator command";
     STALE_TOPOLOGY = 2010 "40001" "the topology moved; retry the transaction";
-    LATE_SNAPSHOT = 2011 "40001" "the transaction has no snapshot of this shard; retry the transaction";
     QUERY_TIMEOUT = 2011 "57014" "canceling statement due to statement timeout";
     SESSION_KILLED = 2012 "57P01" "terminating connection due to administrator command";
     CATALOG_UNAVAILABLE = 2013 "57P03" "the catalog is not available";
     UNREAD_NOTIFICATIONS = 2014 "53200" "the client does not read its notifications";
     QUERY_CANCELLED = 2015 "57014" "canceling statement due to user request";
+    LATE_SNAPSHOT = 2016 "40001" "the transaction has no snapshot of this shard; retry the transaction";
+    ROLLED_BACK = 2017 "40001" "the transaction was rolled back before it was decided; retry the transaction";
+    DEADLOCK = 2018 "40P01" "deadlock detected";
     // 3xxx: logging in
     PASSWORD = 3001 "28P01" "password authentication failed";
     REJECTED = 3002 "28000" "no rule lets this connection in";

@@ -31,7 +31,7 @@ use pgring_protocol::backend::{self, BackendError, Target};
 use std::{
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -146,6 +146,8 @@ pub struct Pool {
     waiting: AtomicUsize,
     max_wait_us: AtomicU64,
     retired: AtomicBool,
+    /// Slots for prepared transactions on the server; below 0: not known yet.
+    max_prepared: AtomicI64,
 }
 
 /// A held backend. Dropped without [`Checkout::give_back`] it is closed, never reused.
@@ -228,6 +230,11 @@ impl Pool {
             self.backends.add(conn.badge.clone());
         }
         Some(dialled.map(Box::new))
+    }
+
+    /// Slots for prepared transactions on its server, as the last connection found them; None: there was none yet.
+    pub fn max_prepared(&self) -> Option<u32> {
+        u32::try_from(self.max_prepared.load(Ordering::Relaxed)).ok()
     }
 
     /// A backend can be had without waiting for another client.
@@ -321,6 +328,7 @@ impl Pool {
             })?;
             conn.search_path = facts.search_path.into();
             conn.max_prepared_transactions = facts.max_prepared_transactions;
+            self.max_prepared.store(i64::from(facts.max_prepared_transactions), Ordering::Relaxed);
         }
         Ok(conn)
     }
@@ -408,6 +416,16 @@ impl Checkout {
     /// The connection.
     pub fn conn(&mut self) -> &mut Conn {
         self.conn.as_mut().expect("a checkout holds its connection until it is given back or dropped")
+    }
+
+    /// Process id of the backend.
+    pub fn pid(&self) -> i32 {
+        self.conn.as_ref().map_or(0, |conn| conn.cancel.pid)
+    }
+
+    /// Slots for prepared transactions on its server.
+    pub fn max_prepared(&self) -> u32 {
+        self.conn.as_ref().map_or(0, |conn| conn.max_prepared_transactions)
     }
 
     /// Its session keeps it for itself, or does so no longer.

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize},
     },
 };
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -70,6 +70,7 @@ impl Pools {
             total: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             max_wait_us: AtomicU64::new(0),
+            max_prepared: AtomicI64::new(-1),
             retired: AtomicBool::new(false),
         });
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);

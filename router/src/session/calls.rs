@@ -25,7 +25,7 @@ use crate::{
         self, Route,
         bind::{Parameters, Values},
     },
-    txn::{Reach, Txn, View},
+    txn::{Reach, View},
 };
 use bytes::BytesMut;
 use pgring_config::{
@@ -505,8 +505,8 @@ impl Session {
                 // Any server says what PostgreSQL says of it.
                 shards.truncate(1);
             }
-        } else if own {
-            self.txn = Some(Txn::new("BEGIN".into(), View::EachStatement, self.settings.current.clone()));
+        } else {
+            self.begin_own();
         }
         if self.txn.is_some() {
             self.admit(&shards, Reach::Schema, snapshot).await?;
@@ -515,12 +515,7 @@ impl Session {
         let result = self.ddl_on(&shards, change, snapshot).await;
         let tag = match result {
             Ok(tag) => tag,
-            Err(fault) => {
-                if own && let Some(txn) = self.txn.take() {
-                    self.abandon(txn).await;
-                }
-                return Err(fault);
-            }
+            Err(fault) => return self.end_own(own, Err(fault)).await,
         };
         if ddl.changes_schema
             && let Some(txn) = &mut self.txn
@@ -530,16 +525,12 @@ impl Session {
             self.told.schema_changed();
         }
         if let Err(fault) = self.note_tables(ddl, &planned, snapshot).await {
-            if own && let Some(txn) = self.txn.take() {
-                self.abandon(txn).await;
-            }
-            return Err(fault);
+            return self.end_own(own, Err(fault)).await;
         }
         if own {
-            if let Some(mut txn) = self.txn.take() {
-                txn.schema_changed = false;
-                self.commit_quietly(txn).await?;
-            }
+            // It is read once, below.
+            self.txn.iter_mut().for_each(|txn| txn.schema_changed = false);
+            self.end_own(own, Ok(())).await?;
             if ddl.changes_schema {
                 self.schema_changed().await;
             }

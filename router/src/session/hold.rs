@@ -138,7 +138,7 @@ impl Session {
         let seeks_sequences = std::mem::take(&mut self.seeks_sequences);
         let mut tries = 0;
         let mut checkout = loop {
-            let pool = self.pool(snapshot, shard);
+            let pool = self.pool_of(snapshot, shard);
             if seeks_sequences {
                 pool.bring_up(self.worker, self.sequences);
             }
@@ -223,15 +223,15 @@ impl Session {
 
     /// A backend of this shard can be had without waiting for another client.
     pub(super) fn has_room(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> bool {
-        self.pins.iter().any(|pin| pin.shard == shard) || self.pool(snapshot, shard).has_room()
+        self.pins.iter().any(|pin| pin.shard == shard) || self.pool_of(snapshot, shard).has_room()
     }
 
     /// Most backends of this shard.
     pub(super) fn pool_size(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> usize {
-        self.pool(snapshot, shard).most()
+        self.pool_of(snapshot, shard).most()
     }
 
-    fn pool(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
+    pub(super) fn pool_of(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Arc<Pool> {
         let at = usize::from(shard.0);
         if !self.pools.snapshot.as_ref().is_some_and(|known| Arc::ptr_eq(known, snapshot)) {
             self.pools.snapshot = Some(snapshot.clone());

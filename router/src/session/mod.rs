@@ -7,6 +7,7 @@ mod assign;
 mod batch;
 mod builtin;
 mod calls;
+mod commit;
 mod copy_out;
 mod cursor;
 mod explain;

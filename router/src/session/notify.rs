@@ -200,6 +200,9 @@ impl Session {
 
     /// A statement that sends notifications goes to this backend: they are this client's.
     pub(super) async fn sends_from(&mut self, shard: ShardIndex, pid: i32) {
+        if let Some(txn) = &mut self.txn {
+            txn.notifies_on(shard);
+        }
         let hubs = {
             let snapshot = self.database.snapshot();
             self.database.hubs.of(&snapshot.topology.shard(shard).name)

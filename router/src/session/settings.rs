@@ -32,13 +32,13 @@ const OWN: &[Own] = &[
     Own { name: "cache", default: "off", accepts: &["off"], built: false },
     Own { name: "cache_freshness", default: "session", accepts: &["session"], built: false },
     Own { name: "cache_ttl", default: "", accepts: &[""], built: false },
-    Own { name: "multi_shard", default: "atomic", accepts: &["atomic"], built: false },
+    Own { name: "multi_shard", default: "atomic", accepts: &["atomic", "best-effort", "forbid"], built: true },
     Own { name: "max_fanout", default: "0", accepts: &[], built: true },
     Own { name: "shard", default: "", accepts: &[], built: true },
     Own { name: "shard_key", default: "", accepts: &[""], built: false },
     Own { name: "partial_results", default: "off", accepts: &["off"], built: false },
     Own { name: "consistency_token", default: "", accepts: &[""], built: false },
-    Own { name: "serializable", default: "refuse", accepts: &["refuse"], built: false },
+    Own { name: "serializable", default: "refuse", accepts: &["refuse", "per_shard"], built: true },
     Own { name: "snapshot_scope", default: "all", accepts: &["all"], built: false },
 ];
 
@@ -122,13 +122,20 @@ impl Settings {
         Ok(self.pgring.get(own.name).map_or(own.default, String::as_str))
     }
 
+    /// What the session has set one of pgring's own settings to.
+    pub(super) fn own_choice(&self, name: &str) -> Option<&str> {
+        self.pgring.get(name).map(String::as_str)
+    }
+
     /// Sets one of pgring's own settings; None: its default.
     ///
     /// # Errors
     /// 42704 for an unknown name, 22023 for a bad value, 0A000 for one whose effect is not built.
     pub(super) fn set_pgring(&mut self, name: &str, value: Option<&str>) -> Result<(), Report> {
         let own = own(name)?;
-        let Some(value) = value.filter(|value| *value != own.default) else {
+        // The default of this one is the configuration's.
+        let is_choice = own.name == "multi_shard";
+        let Some(value) = value.filter(|value| is_choice || *value != own.default) else {
             self.pgring.remove(own.name);
             return Ok(());
         };
@@ -137,6 +144,13 @@ impl Settings {
                 catalogue::NO_EFFECT_YET,
                 format!("pgring.{name} accepts only \"{}\" for now", own.default),
             ));
+        }
+        if own.built && !own.accepts.is_empty() && !own.accepts.contains(&value) {
+            return Err(Report::with(
+                catalogue::INVALID_SETTING,
+                format!("invalid value for parameter \"pgring.{name}\": \"{value}\""),
+            )
+            .hint(format!("Available values: {}.", own.accepts.join(", "))));
         }
         if name == "max_fanout" && value.parse::<u32>().is_err() {
             return Err(Report::with(

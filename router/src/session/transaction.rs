@@ -40,13 +40,17 @@ impl Session {
         }
     }
 
-    /// Takes the snapshots of a transaction that has one for all its statements, before its first one sees rows.
+    /// Decides whether the transaction may write there. Takes the snapshots of a transaction that has one for all its statements, before its first one sees rows.
     pub(super) async fn see(
         &mut self,
         shards: &[ShardIndex],
         reach: Reach,
         snapshot: &Arc<Snapshot>,
     ) -> Result<(), Fault> {
+        if reach.changes() && self.txn.as_ref().is_some_and(|txn| !txn.writers().is_empty()) {
+            // Boxed, as all that is rare.
+            Box::pin(self.may_write(shards, reach, snapshot)).await?;
+        }
         let needed = |txn: &Txn| !txn.failed && txn.needs_snapshots(reach);
         if self.txn.as_ref().is_some_and(needed) && !snapshot.topology.groups.is_empty() {
             // Boxed, as all that is rare.
@@ -93,20 +97,26 @@ impl Session {
             Some(_) => self.warn("25001", "there is already a transaction in progress"),
             None => {
                 self.forget_portals();
-                let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
-                let default = default.to_ascii_lowercase();
-                let view = match isolation {
-                    Some(isolation) => view(isolation),
-                    None if default.contains("repeatable") => View::Snapshots,
-                    None if default.contains("serializable") => View::OneShard,
-                    None => View::EachStatement,
-                };
+                let view = isolation.map_or_else(|| self.default_view(), view);
                 self.txn = Some(Txn::new(text.to_owned(), view, self.settings.current.clone()));
             }
         }
         let start = first_word(text) == "START";
         build::command_complete(&mut self.client.out, if start { "START TRANSACTION" } else { "BEGIN" });
         Ok(())
+    }
+
+    /// What a transaction sees of others' commits that says nothing of it.
+    pub(super) fn default_view(&self) -> View {
+        let default = self.settings.current.get("default_transaction_isolation").unwrap_or("");
+        let default = default.to_ascii_lowercase();
+        if default.contains("repeatable") {
+            View::Snapshots
+        } else if default.contains("serializable") {
+            View::OneShard
+        } else {
+            View::EachStatement
+        }
     }
 
     /// COMMIT or ROLLBACK as the client put it; what it answers goes into the output.
@@ -222,6 +232,12 @@ impl Session {
 
     /// Ends the transaction on every participant; the first one's answer is the client's.
     async fn end_everywhere(&mut self, mut txn: Txn, text: &str, ending: Ending) -> Result<(), Fault> {
+        if ending == Ending::Commit && txn.writers().len() > 1 {
+            if self.is_atomic(&txn) {
+                let snapshot = self.database.snapshot().clone();
+                return Box::pin(self.commit_atomically(txn, &snapshot)).await;
+            }
+        }
         let after = txn.after();
         let schema_changed = txn.schema_changed;
         let mut participants = std::mem::take(&mut txn.participants).into_iter();
@@ -288,7 +304,11 @@ impl Session {
         }
     }
 
-    async fn end_participant(&mut self, mut participant: Participant, ending: Ending) -> Result<(), ConnError> {
+    pub(super) async fn end_participant(
+        &mut self,
+        mut participant: Participant,
+        ending: Ending,
+    ) -> Result<(), ConnError> {
         let sql = if ending == Ending::Commit { "COMMIT" } else { "ROLLBACK" };
         let ended = participant.checkout.conn().housekeep(sql).await;
         match ended {
@@ -301,7 +321,7 @@ impl Session {
     }
 
     /// Lets a participant go after its transaction has ended.
-    fn restore(&mut self, mut participant: Participant, ending: Ending) {
+    pub(super) fn restore(&mut self, mut participant: Participant, ending: Ending) {
         let conn = participant.checkout.conn();
         self.settings.now = conn.reported.clone();
         if ending == Ending::Rollback {
@@ -312,7 +332,7 @@ impl Session {
     }
 
     /// Sees to what a transaction left to its end.
-    async fn after_end(&mut self, after: After, rolled_back: bool) {
+    pub(super) async fn after_end(&mut self, after: After, rolled_back: bool) {
         self.settle_listens(after.listens, rolled_back);
         if !self.kept.is_empty() {
             self.end_kept(rolled_back).await;

@@ -1,9 +1,9 @@
 //! Txn: a client's transaction: on which backends it is open, what its first statement decided, how it ends.
 //! Never: SQL of its own beyond BEGIN, COMMIT and ROLLBACK.
 //!
-//! For now one shard may be written. Under READ COMMITTED any may be read, under REPEATABLE READ any on which a snapshot
-//! was taken with the first statement; under SERIALIZABLE the first statement that reaches rows decides on which shard.
-//! A change of schema takes in every shard.
+//! Under READ COMMITTED any shard may be reached, under REPEATABLE READ any on which a snapshot was taken with the first
+//! statement; under SERIALIZABLE the first statement that reaches rows decides on which shard. Where more than one was
+//! written, the session ends it by two-phase commit.
 
 use crate::{
     error::{Report, catalogue},
@@ -25,6 +25,13 @@ pub enum Reach {
     Write,
     /// Changes the schema on every shard.
     Schema,
+}
+
+impl Reach {
+    /// It may write.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Write | Self::Schema)
+    }
 }
 
 /// What a transaction sees of others' commits (PostgreSQL documentation, "Transaction Isolation").
@@ -145,7 +152,12 @@ pub struct Txn {
     /// Where it has been opened: a shard of these without participant has lost what was done there.
     joined: Vec<ShardIndex>,
     decided: Option<Vec<ShardIndex>>,
-    writer: Option<ShardIndex>,
+    /// Where it may have written, in the order of the first writes.
+    writers: Vec<ShardIndex>,
+    /// Where it has sent notifications.
+    notified: Vec<ShardIndex>,
+    /// It has changed the schema.
+    ddl: bool,
     /// Snapshots were taken on every shard of `decided`.
     taken: bool,
 }
@@ -170,7 +182,9 @@ impl Txn {
             temps: usize::MAX,
             joined: Vec::new(),
             decided: None,
-            writer: None,
+            writers: Vec::new(),
+            notified: Vec::new(),
+            ddl: false,
             taken: false,
         }
     }
@@ -180,7 +194,7 @@ impl Txn {
         let mut txn = Self::new("BEGIN".into(), View::EachStatement, settings);
         txn.decided = Some(vec![participant.shard]);
         if reach != Reach::Read {
-            txn.writer = Some(participant.shard);
+            txn.writers.push(participant.shard);
         }
         txn.join(participant);
         txn
@@ -218,8 +232,8 @@ impl Txn {
     /// Decides whether a statement may reach these shards.
     ///
     /// # Errors
-    /// 0A000 if it would write on a second shard, or see another shard's later snapshot; 40001 if a shard was not there
-    /// when the snapshots were taken.
+    /// 0A000 if it would see another shard's later snapshot; 40001 if a shard was not there when the snapshots were
+    /// taken.
     pub fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Report> {
         if reach == Reach::Nothing {
             return Ok(());
@@ -240,8 +254,9 @@ impl Txn {
             }
             decided => *decided = Some(shards.to_vec()),
         }
-        if reach == Reach::Write && shards.iter().any(|shard| *self.writer.get_or_insert(*shard) != *shard) {
-            return Err(second_shard());
+        self.ddl |= reach == Reach::Schema;
+        if reach.changes() {
+            self.writers.extend(shards.iter().filter(|shard| !self.writers.contains(shard)).collect::<Vec<_>>());
         }
         Ok(())
     }
@@ -300,10 +315,40 @@ impl Txn {
         Some(self.participants.swap_remove(at))
     }
 
-    /// Brings the participant that decides to the front: the writer, else any.
+    /// It sends notifications on this shard, which is written by that: they go when it commits.
+    pub fn notifies_on(&mut self, shard: ShardIndex) {
+        for list in [&mut self.notified, &mut self.writers] {
+            if !list.contains(&shard) {
+                list.push(shard);
+            }
+        }
+    }
+
+    /// It has sent notifications there.
+    pub fn has_notified_on(&self, shard: ShardIndex) -> bool {
+        self.notified.contains(&shard)
+    }
+
+    /// It has changed the schema.
+    pub fn has_ddl(&self) -> bool {
+        self.ddl
+    }
+
+    /// Where it may have written, in the order of the first writes.
+    pub fn writers(&self) -> &[ShardIndex] {
+        &self.writers
+    }
+
+    /// Where it will have written after a statement that writes on these shards.
+    pub fn writers_with(&self, shards: &[ShardIndex]) -> Vec<ShardIndex> {
+        let more = shards.iter().filter(|shard| !self.writers.contains(shard));
+        self.writers.iter().chain(more).copied().collect()
+    }
+
+    /// Brings those that were written to the front, the first of them first.
     pub fn order_for_commit(&mut self) {
-        let writer = self.writer;
-        self.participants.sort_by_key(|participant| (Some(participant.shard) != writer, participant.shard));
+        let rank = |shard| self.writers.iter().position(|writer| *writer == shard).unwrap_or(usize::MAX);
+        self.participants.sort_by_key(|participant| (rank(participant.shard), participant.shard));
     }
 
     /// Opens a savepoint.
@@ -367,8 +412,6 @@ fn late() -> Report {
 
 fn second_shard() -> Report {
     Report::new(catalogue::SECOND_SHARD)
-        .detail(
-            "the transaction has written on one shard, or sees the snapshot of one, and this statement reaches another",
-        )
-        .hint("Run the statements in transactions of their own.")
+        .detail("the transaction is SERIALIZABLE, or sees a snapshot that was handed over, and this statement reaches another shard")
+        .hint("Use READ COMMITTED or REPEATABLE READ for transactions over several shards.")
 }

@@ -1,0 +1,38 @@
+//! Routers: which incarnations of routers are alive, by leases that each renews. In: renewals. Out: who is alive by the
+//! catalog's clock. Never: ends anything of a router whose lease ran out.
+
+use super::Catalog;
+use crate::error::CatalogError;
+use std::{collections::HashSet, time::Duration};
+
+/// How long a lease holds after its renewal, by the catalog's clock.
+pub const LEASE: Duration = Duration::from_secs(3);
+
+impl Catalog {
+    /// Renews the lease of a router's incarnation, which can be reached at `address`, and returns the incarnations whose
+    /// leases hold.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn renew_lease(&self, incarnation: &str, address: &str) -> Result<HashSet<String>, CatalogError> {
+        const RENEW: &str = "INSERT INTO pgring.routers (incarnation, address) VALUES ($1, $2)
+            ON CONFLICT (incarnation) DO UPDATE SET renewed = clock_timestamp(), address = $2";
+        const ALIVE: &str =
+            "SELECT incarnation FROM pgring.routers WHERE renewed > clock_timestamp() - make_interval(secs => $1)";
+        let client = self.client().await?;
+        client.execute(RENEW, &[&incarnation, &address]).await?;
+        let rows = client.query(ALIVE, &[&LEASE.as_secs_f64()]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Forgets incarnations that have been gone for a day, and this one at once if it `leaves`.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn forget_routers(&self, leaves: Option<&str>) -> Result<(), CatalogError> {
+        const FORGET: &str =
+            "DELETE FROM pgring.routers WHERE incarnation = $1 OR renewed < clock_timestamp() - interval '1 day'";
+        self.client().await?.execute(FORGET, &[&leaves]).await?;
+        Ok(())
+    }
+}
