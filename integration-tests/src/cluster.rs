@@ -159,6 +159,15 @@ impl Cluster {
         })
     }
 
+    /// As [`Cluster::another_router`], with fault points: `commit.decided=exit` and the like.
+    pub async fn breaking_router(&self, fault: &str) -> Router {
+        let mut environment = self.options.environment.clone();
+        environment.push(("FAILPOINTS".to_owned(), fault.to_owned()));
+        tokio::task::block_in_place(|| {
+            Router::start(&environment, |port, http_port| self.options.configuration(&self.servers, port, http_port))
+        })
+    }
+
     /// A new client of the database `app`, through the router.
     pub async fn client(&self) -> Client {
         client::connect(&self.connection_string(DATABASE)).await

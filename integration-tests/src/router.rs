@@ -14,6 +14,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgring_local_postgres::{FreePort, Guard, Signal, Watchdog};
 use tempfile::TempDir;
+use tokio_postgres::Client;
+
+use crate::client;
+use crate::postgres::DATABASE;
 
 /// How long a router may take until it is ready.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +38,8 @@ pub struct Router {
     port: u16,
     http_port: u16,
     environment: Vec<(String, String)>,
+    /// It has fault points.
+    breaks: bool,
 }
 
 impl Router {
@@ -48,7 +54,8 @@ impl Router {
             let folder = tempfile::Builder::new().prefix("pgring-router-").tempdir().expect("a temporary folder");
             fs::write(folder.path().join("pgring.toml"), configuration(port, http_port)).expect("a configuration file");
             let environment = environment.to_vec();
-            let mut router = Router { watchdog: None, folder, port, http_port, environment };
+            let breaks = environment.iter().any(|(name, _)| name == "FAILPOINTS");
+            let mut router = Router { watchdog: None, folder, port, http_port, environment, breaks };
             match router.try_launch() {
                 Ok(()) => return router,
                 Err(why) if attempt < START_TRIES && why.contains("in use") => {}
@@ -60,7 +67,7 @@ impl Router {
 
     /// Starts the process and waits until it is ready; the end of its log if it is not.
     fn try_launch(&mut self) -> Result<(), String> {
-        let mut command = Command::new(executable());
+        let mut command = Command::new(if self.breaks { executable_with_faults() } else { executable() });
         command.arg("serve").arg("--config").arg(self.configuration());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = self.log_file();
@@ -82,6 +89,12 @@ impl Router {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    /// A new client of the database `app`.
+    pub async fn client(&self) -> Client {
+        let port = self.port;
+        client::connect(&format!("host=127.0.0.1 port={port} dbname={DATABASE} user=postgres password=postgres")).await
     }
 
     /// The port for clients on 127.0.0.1.
@@ -234,23 +247,48 @@ pub fn executable() -> &'static Path {
     &EXECUTABLE
 }
 
+/// The path of a `pgring` with fault points (`make faults`), built first when that is needed.
+///
+/// # Panics
+/// If cargo cannot build it.
+pub fn executable_with_faults() -> &'static Path {
+    static EXECUTABLE: LazyLock<PathBuf> = LazyLock::new(|| match std::env::var_os("PGRING_FAULTS_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let profile = profile();
+            let target = profile.parent().expect("the target folder").join("faults");
+            let folder = target.join(profile.file_name().expect("the profile's name"));
+            built(&folder, &["--features", "failpoints"])
+        }
+    });
+    &EXECUTABLE
+}
+
 fn built_executable() -> PathBuf {
+    built(&profile(), &[])
+}
+
+/// The folder of the profile that this test was built with.
+fn profile() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test executable");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let path = profile.join(format!("pgring{}", std::env::consts::EXE_SUFFIX));
+    test.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned()
+}
+
+/// The program in a profile's folder, built if it is older than its sources.
+fn built(folder: &Path, options: &[&str]) -> PathBuf {
+    let path = folder.join(format!("pgring{}", std::env::consts::EXE_SUFFIX));
     let made = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
     if made.is_none_or(|made| newest_source() > made) {
-        build(profile);
+        build(folder, options);
     }
     assert!(path.is_file(), "cargo made no {}", path.display());
     path
 }
 
-/// Builds the program into the folder of the profile that this test was built with.
-fn build(profile: &Path) {
+fn build(profile: &Path, options: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "-p", "pgring", "--bin", "pgring", "--target-dir"]);
+    command.args(["build", "--quiet", "-p", "pgring", "--bin", "pgring"]).args(options).arg("--target-dir");
     command.arg(profile.parent().expect("the target folder"));
     if profile.ends_with("release") {
         command.arg("--release");

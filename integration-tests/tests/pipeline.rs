@@ -193,41 +193,67 @@ async fn apart(name: &str) -> [(i64, usize); 2] {
 }
 
 #[tokio::test]
-async fn a_pipelined_transaction_never_writes_on_two_shards() {
+async fn a_pipelined_transaction_over_two_shards_is_whole_or_nothing() {
     make(&CLUSTER, "pipe_two").await;
     let [(one, one_at), (other, other_at)] = apart("pipe_two").await;
-    let run = |sql: String| [parse("", &sql, &[]), bind("", "", &[]), execute("", 0)].concat();
-    let read = |key: i64| run(format!("SELECT v FROM pipe_two WHERE k = {key}"));
-    let update = |key: i64| format!("UPDATE pipe_two SET v = 'torn' WHERE k = {key}");
-    let write = |key: i64| run(update(key));
-    let end = || [run("COMMIT".into()), sync()].concat();
-    let begin = || run("BEGIN".into());
+    let run = |sql: &str| [parse("", sql, &[]), bind("", "", &[]), execute("", 0)].concat();
+    let read = |key: i64| run(&format!("SELECT v FROM pipe_two WHERE k = {key}"));
+    let update = |key: i64| format!("UPDATE pipe_two SET v = v || '+' WHERE k = {key}");
+    let write = |key: i64| run(&update(key));
+    let fail = || run("SELECT 1 / 0");
+    let end = || [run("COMMIT"), sync()].concat();
+    let begin = || run("BEGIN");
+    // What is sent, how many ReadyForQuery that is, and whether it is kept.
     let scripts = [
-        ("in one batch", [begin(), read(one), write(one), write(other), sync(), end()].concat()),
-        ("read on both", [begin(), read(other), read(one), write(one), write(other), sync(), end()].concat()),
+        ("in one batch", [begin(), read(one), write(one), write(other), sync(), end()].concat(), 2, true),
+        ("read on both", [begin(), read(other), read(one), write(one), write(other), sync(), end()].concat(), 2, true),
         (
             "a batch each",
-            [begin(), sync(), read(one), sync(), read(other), sync(), write(other), sync(), write(one), sync(), end()]
-                .concat(),
+            [begin(), sync(), read(one), sync(), write(other), sync(), write(one), sync(), end()].concat(),
+            5,
+            true,
         ),
-        ("with its COMMIT", [begin(), read(one), write(one), write(other), end(), sync()].concat()),
-        ("with Flush", [begin(), read(one), flush(), write(one), flush(), write(other), sync(), end()].concat()),
-        ("by a Query", [begin(), read(one), write(one), sync(), query(&update(other)), end()].concat()),
+        ("with its COMMIT", [begin(), read(one), write(one), write(other), end()].concat(), 1, true),
+        (
+            "with Flush",
+            [begin(), read(one), flush(), write(one), flush(), write(other), sync(), end()].concat(),
+            2,
+            true,
+        ),
+        ("by a Query", [begin(), read(one), write(one), sync(), query(&update(other)), end()].concat(), 3, true),
+        ("without block", [read(one), write(one), write(other), read(one), sync()].concat(), 1, true),
+        (
+            "without block, with Flush",
+            [write(one), flush(), write(other), flush(), write(one), sync()].concat(),
+            1,
+            true,
+        ),
+        ("a block from there on", [write(one), write(other), begin(), write(one), sync(), end()].concat(), 2, true),
+        ("an error in the block", [begin(), write(one), write(other), fail(), sync(), end()].concat(), 2, false),
+        ("an error at the end", [write(one), write(other), fail(), sync()].concat(), 1, false),
+        ("an error in the middle", [write(one), write(other), fail(), write(one), sync()].concat(), 1, false),
+        ("a Query behind it", [write(one), write(other), query(&update(one))].concat(), 1, false),
     ];
-    for (name, bytes) in scripts {
-        let marked = [bytes, query("ROLLBACK"), query("SELECT 1 AS over")].concat();
+    for (name, bytes, readies, kept) in scripts {
+        let values = async || {
+            let mut found = Vec::new();
+            for (key, shard) in [(one, one_at), (other, other_at)] {
+                let client = CLUSTER.shard_client(shard).await;
+                let sql = format!("SELECT v FROM pipe_two WHERE k = {key}");
+                found.push(client.query_one(&sql, &[]).await.unwrap().get::<_, String>(0));
+            }
+            found
+        };
+        let before = values().await;
         let mut raw = log_in(CLUSTER.router().port()).await;
-        let mut answered = play(&mut raw, &[Step::Send(marked), Step::Until(b'Z', 2)]).await;
-        while !answered.iter().any(|line| line.contains("over")) {
-            answered.extend(play(&mut raw, &[Step::Until(b'Z', 1)]).await);
-        }
-        let refused = answered.iter().filter(|line| line.starts_with("E ERROR")).collect::<Vec<_>>();
-        assert!(refused.len() == 1 && refused[0].contains("0A000"), "{name}: {answered:?}");
-        for (key, shard) in [(one, one_at), (other, other_at)] {
-            let client = CLUSTER.shard_client(shard).await;
-            let sql = format!("SELECT v FROM pipe_two WHERE k = {key}");
-            let value: String = client.query_one(&sql, &[]).await.unwrap().get(0);
-            assert_eq!(value, format!("v{key}"), "{name}");
-        }
+        let answered = play(&mut raw, &[Step::Send(bytes), Step::Until(b'Z', readies)]).await;
+        assert!(
+            answered.last().is_some_and(|line| line.starts_with("Z") && line.contains('I')),
+            "{name}: {answered:?}"
+        );
+        assert_eq!(answered.iter().any(|line| line.starts_with("E ERROR")), !kept, "{name}: {answered:?}");
+        let after = values().await;
+        let changed: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before != after).collect();
+        assert_eq!(changed, [kept, kept], "{name}: {answered:?}");
     }
 }

@@ -25,6 +25,7 @@ pub fn set_up() {}
 /// This step is reached.
 #[cfg(feature = "failpoints")]
 pub fn point(name: &str) {
+    tracing::warn!("fault point {name}");
     fail::fail_point!(name, |_| std::process::exit(3));
 }
 

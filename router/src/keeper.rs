@@ -8,6 +8,7 @@ pub use schema::refresh_schema;
 use crate::{
     cluster::{Cluster, Database, Place, ServerTls, Snapshot},
     control::{self, ControlError},
+    deadlock,
     pool::Expected,
     recovery,
     topology::{read::SchemaError, schema::Schema},
@@ -511,6 +512,7 @@ pub fn start_keeping(cluster: &Arc<Cluster>, database: Arc<Database>) {
     let epoch = database.snapshot().topology.epoch;
     gauge!("pgring_ring_epoch", "database" => database.name.to_string()).set(epoch.0 as f64);
     tokio::spawn(keep(Arc::downgrade(cluster), Arc::downgrade(&database)));
+    tokio::spawn(deadlock::keep(Arc::downgrade(cluster), Arc::downgrade(&database)));
     tokio::spawn(recovery::keep(Arc::downgrade(cluster), Arc::downgrade(&database)));
     cluster.add_database(database);
 }

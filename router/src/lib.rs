@@ -13,6 +13,7 @@ pub mod route;
 pub mod auth;
 pub mod keeper;
 pub mod recovery;
+pub mod deadlock;
 pub mod control;
 pub mod cluster;
 pub mod notify;

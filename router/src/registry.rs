@@ -90,6 +90,8 @@ pub struct Client<B> {
     changed: AtomicU64,
     statements: AtomicU64,
     killed: AtomicBool,
+    /// When its statement was cancelled to break a deadlock.
+    deadlocked: AtomicU64,
     /// Wakes the session to look at what is asked of it.
     pub wake: Notify,
     /// Tells the session that its time is over.
@@ -98,6 +100,11 @@ pub struct Client<B> {
     application: Mutex<String>,
     pins: Mutex<Vec<(String, SystemTime)>>,
 }
+
+/// No moment.
+const NEVER: u64 = u64::MAX;
+/// A cancel arrives sooner than this, or has come too late.
+const DEADLOCK_TOLD: Duration = Duration::from_secs(2);
 
 /// Set in what a client does when it waits and was asked to give its statement up.
 const GIVEN_UP: u8 = 1 << 7;
@@ -176,6 +183,17 @@ impl<B: Clone> Client<B> {
     /// Runs `act` on each backend that works for it at this moment; none can end its work meanwhile.
     pub fn with_working<T>(&self, act: impl FnMut(&B) -> T) -> Vec<T> {
         lock(&self.working).iter().map(act).collect()
+    }
+
+    /// Its statement is about to be cancelled to break a deadlock.
+    pub fn break_deadlock(&self) {
+        self.deadlocked.store(now().0, Ordering::Release);
+    }
+
+    /// The statement that has just been cancelled was so to break a deadlock.
+    pub fn take_deadlock(&self) -> bool {
+        let at = self.deadlocked.swap(NEVER, Ordering::AcqRel);
+        at != NEVER && since(Coarse(at)) < DEADLOCK_TOLD
     }
 
     /// Asks its session to end.
@@ -269,6 +287,7 @@ impl<B: Clone> Clients<B> {
             changed: AtomicU64::new(now().0),
             statements: AtomicU64::new(0),
             killed: AtomicBool::new(false),
+            deadlocked: AtomicU64::new(NEVER),
             wake: Notify::new(),
             killing: Notify::new(),
             working: Mutex::default(),

@@ -25,6 +25,20 @@ impl Catalog {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
+    /// Writes down whom the backends of a router's incarnation work for, and returns what every living one says.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn publish_waits(&self, incarnation: &str, waits: &str) -> Result<Vec<(String, String)>, CatalogError> {
+        const WRITE: &str = "UPDATE pgring.routers SET waits = $2 WHERE incarnation = $1 AND waits <> $2";
+        const READ: &str = "SELECT incarnation, waits FROM pgring.routers
+            WHERE waits <> '' AND renewed > clock_timestamp() - make_interval(secs => $1)";
+        let client = self.client().await?;
+        client.execute(WRITE, &[&incarnation, &waits]).await?;
+        let rows = client.query(READ, &[&LEASE.as_secs_f64()]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// Forgets incarnations that have been gone for a day, and this one at once if it `leaves`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 pub mod desk;
 mod fault;
+mod in_doubt;
 pub mod parse;
 mod placement;
 mod plan_moves;

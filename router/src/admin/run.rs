@@ -4,6 +4,7 @@
 use super::{
     Caller, ColumnSpec, Row, Table,
     fault::not_built,
+    in_doubt,
     parse::{self, AdminCommand, AdminStatement, ShardChange},
     placement, plan_moves, service, show, some,
 };
@@ -192,6 +193,9 @@ async fn act(cluster: &Arc<Cluster>, caller: &Caller, statement: &AdminStatement
         )),
         AdminCommand::AlterShard { shard, change } => {
             placement::alter_shard(cluster, &database()?, shard, change, dry_run).await
+        }
+        AdminCommand::ResolveTransaction { gid, commit } => {
+            in_doubt::resolve(cluster, &database()?, gid, *commit, dry_run).await
         }
         command => service::serve(cluster, command, dry_run).await,
     }

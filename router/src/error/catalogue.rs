@@ -86,6 +86,7 @@ catalogue! {
     PARAMETER_VALUE = 4017 "22023" "invalid parameter value";
     GATHER_LIMIT = 4018 "54000" "the statement needs more rows of other shards than max_gather allows";
     STALE_PLAN = 4019 "0A000" "cached plan must not change result type";
+    READ_ONLY_TRANSACTION = 4020 "25006" "cannot execute this statement in a read-only transaction";
     // 5xxx: admin commands
     ADMIN_SYNTAX = 5001 "42601" "syntax error in an admin command";
     ADMIN_IN_TRANSACTION = 5002 "25001" "this command cannot run inside a transaction block";

@@ -259,6 +259,13 @@ impl Frontend {
         if error.get(b'C') != Some("57014") {
             return false;
         }
+        if self.who.as_ref().is_some_and(|who| who.take_deadlock()) {
+            error.set(b'C', "40P01");
+            error.set(b'M', "deadlock detected");
+            error.set(b'D', "PGR-2018: transactions wait for each other on several shards");
+            error.set(b'H', "Run the transaction again.");
+            return true;
+        }
         let overdue = self.overdue.as_ref().is_some_and(|overdue| overdue.load(Ordering::Acquire));
         if self.who.as_ref().is_some_and(|who| who.is_killed()) {
             // As PostgreSQL's, the session ends; that its statement was cancelled first nobody is told.

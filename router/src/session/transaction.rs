@@ -34,10 +34,15 @@ impl Session {
 
     /// The same, once it has its snapshots.
     pub(super) fn allow(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Fault> {
-        match &mut self.txn {
-            Some(txn) if !txn.failed => Ok(txn.admit(shards, reach)?),
-            _ => Ok(()),
+        let per_shard = self.settings.own_choice("serializable") == Some("per_shard");
+        let Some(txn) = self.txn.as_mut().filter(|txn| !txn.failed) else { return Ok(()) };
+        if !per_shard || !txn.would_leave_its_shard(shards, reach) {
+            return Ok(txn.admit(shards, reach)?);
         }
+        txn.view = View::EachStatement;
+        txn.admit(shards, reach)?;
+        self.warn("01000", "the transaction is serializable on each shard by itself, not over all of them");
+        Ok(())
     }
 
     /// Decides whether the transaction may write there. Takes the snapshots of a transaction that has one for all its statements, before its first one sees rows.
@@ -94,6 +99,7 @@ impl Session {
     pub(super) async fn begin(&mut self, text: &str, isolation: Option<Isolation>) -> Result<(), Fault> {
         match &mut self.txn {
             Some(txn) if txn.failed => return Err(Report::new(catalogue::FAILED_TRANSACTION).into()),
+            Some(_) if self.batch.take_block() => {}
             Some(_) => self.warn("25001", "there is already a transaction in progress"),
             None => {
                 self.forget_portals();

@@ -28,6 +28,12 @@ impl Session {
             }
             Verb::PrepareTransaction(gid) => self.prepare_transaction(text, gid, frame).await,
             Verb::Set { scope, name, value } => self.set(text, frame, *scope, name, value).await,
+            Verb::SetTransaction { isolation: None, read_only: Some(true), snapshot: None, .. }
+                if self.stop_writing() =>
+            {
+                build::command_complete(&mut self.client.out, "SET");
+                Ok(Done::Open)
+            }
             Verb::SetTransaction { isolation, snapshot, .. } => {
                 self.note_isolation(*isolation);
                 if let (Some(txn), true) = (&mut self.txn, snapshot.is_some()) {
@@ -107,6 +113,13 @@ impl Session {
             build::command_complete(&mut self.client.out, "SET");
             return Ok(Done::Open);
         }
+        if name == "transaction_read_only"
+            && matches!(value, SetValue::Values(values) if values.first().is_some_and(|value| is_on(value)))
+            && self.stop_writing()
+        {
+            build::command_complete(&mut self.client.out, "SET");
+            return Ok(Done::Open);
+        }
         if name == "transaction_isolation"
             && let SetValue::Values(values) = value
         {
@@ -155,6 +168,14 @@ impl Session {
             }
             _ => None,
         }
+    }
+
+    /// From here on the transaction does not write. Where it has, the servers are not told: they could not write down
+    /// then how it is decided. Returns whether it has.
+    fn stop_writing(&mut self) -> bool {
+        let Some(txn) = self.txn.as_mut().filter(|txn| !txn.writers().is_empty()) else { return false };
+        txn.read_only = true;
+        true
     }
 
     /// Takes note of an isolation level that is set inside the transaction.
@@ -385,4 +406,9 @@ fn characteristics(
 /// A column of type text.
 pub(super) fn text_field(name: &str) -> Field {
     Field { name: name.to_owned(), table_oid: 0, column: 0, type_oid: 25, type_size: -1, type_modifier: -1, format: 0 }
+}
+
+/// A boolean's text that means true (PostgreSQL documentation, "Boolean Type").
+fn is_on(text: &str) -> bool {
+    matches!(text.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1" | "t" | "y")
 }

@@ -131,6 +131,8 @@ pub struct Txn {
     pub view: View,
     /// A statement failed: only its end is possible.
     pub failed: bool,
+    /// It does not write any more.
+    pub read_only: bool,
     /// The session's settings before it.
     pub settings: Arc<Profile>,
     /// Open savepoints.
@@ -171,6 +173,7 @@ impl Txn {
             participants: Vec::new(),
             view,
             failed: false,
+            read_only: false,
             settings,
             savepoints: Vec::new(),
             cursors: Vec::new(),
@@ -229,14 +232,25 @@ impl Txn {
         self.taken = true;
     }
 
+    /// It is SERIALIZABLE, and a statement would take it to another shard.
+    pub fn would_leave_its_shard(&self, shards: &[ShardIndex], reach: Reach) -> bool {
+        let known = |shard| self.decided.as_ref().is_some_and(|decided| decided.contains(shard));
+        let elsewhere = shards.len() > 1 || (self.decided.is_some() && !shards.iter().all(known));
+        let handed = self.prefix.iter().any(|text| text.to_ascii_lowercase().contains("snapshot"));
+        self.view == View::OneShard && elsewhere && !handed && !matches!(reach, Reach::Nothing | Reach::Schema)
+    }
+
     /// Decides whether a statement may reach these shards.
     ///
     /// # Errors
-    /// 0A000 if it would see another shard's later snapshot; 40001 if a shard was not there when the snapshots were
+    /// 25006 if it does not write any more. 0A000 if it would see another shard's later snapshot; 40001 if a shard was not there when the snapshots were
     /// taken.
     pub fn admit(&mut self, shards: &[ShardIndex], reach: Reach) -> Result<(), Report> {
         if reach == Reach::Nothing {
             return Ok(());
+        }
+        if self.read_only && reach.changes() {
+            return Err(Report::new(catalogue::READ_ONLY_TRANSACTION));
         }
         if self.view != View::EachStatement && !self.taken && shards.len() > 1 && reach != Reach::Schema {
             return Err(Report::new(catalogue::SECOND_SHARD)

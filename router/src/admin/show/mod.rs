@@ -7,6 +7,7 @@ mod config;
 mod errors;
 mod groups;
 mod help;
+mod in_doubt;
 mod monitor;
 mod nothing;
 mod pins;
@@ -21,10 +22,11 @@ mod tables;
 mod transactions;
 mod version;
 
-use super::{Caller, ColumnSpec, Row, Table, parse::ShowTopic, run::listed};
+use super::{Caller, ColumnSpec, Row, Table, parse::ShowTopic, run::listed, some};
 use crate::{
     cluster::{Cluster, Database},
     error::Report,
+    failpoint,
 };
 use std::sync::Arc;
 
@@ -56,7 +58,7 @@ pub fn columns(topic: &ShowTopic) -> &'static [ColumnSpec] {
         ShowTopic::CachePolicies => nothing::CACHE_POLICIES,
         ShowTopic::WhyNotCached => nothing::WHY_NOT_CACHED,
         ShowTopic::Transactions => transactions::COLUMNS,
-        ShowTopic::InDoubt => nothing::IN_DOUBT,
+        ShowTopic::InDoubt => in_doubt::COLUMNS,
         ShowTopic::Locks => nothing::LOCKS,
         ShowTopic::Monitor(_) => monitor::COLUMNS,
         ShowTopic::Alerts => nothing::ALERTS,
@@ -76,6 +78,7 @@ pub(super) async fn show(cluster: &Arc<Cluster>, caller: &Caller, topic: &ShowTo
     let view = View { cluster: cluster.clone(), databases };
     let rows = match topic {
         ShowTopic::Shards => shards::rows(&view).await,
+        ShowTopic::InDoubt => in_doubt::rows(&view).await,
         topic => rows(&view, topic)?,
     };
     Ok(Table { columns: columns(topic).to_vec(), rows, tag: "SHOW".to_owned() })
@@ -102,6 +105,7 @@ fn rows(view: &View, topic: &ShowTopic) -> Result<Vec<Row>, Report> {
         ShowTopic::Errors => errors::rows(),
         ShowTopic::Help => help::rows(),
         ShowTopic::Version => version::rows(),
+        ShowTopic::FaultPoints => failpoint::POINTS.iter().map(|name| vec![some(name)]).collect(),
         _ => Vec::new(),
     })
 }

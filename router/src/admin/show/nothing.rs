@@ -20,14 +20,6 @@ pub(super) const OPERATIONS: &[ColumnSpec] = &[
     ColumnSpec::int8("leftover_rows"),
 ];
 
-pub(super) const IN_DOUBT: &[ColumnSpec] = &[
-    ColumnSpec::text("gid"),
-    ColumnSpec::text("shard"),
-    ColumnSpec::text("decider"),
-    ColumnSpec::float8("age_s"),
-    ColumnSpec::text("decision"),
-];
-
 pub(super) const RECOMMENDATIONS: &[ColumnSpec] = &[
     ColumnSpec::text("id"),
     ColumnSpec::text("condition"),

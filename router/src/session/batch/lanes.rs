@@ -7,7 +7,6 @@
 use super::super::{Fault, Session, hold::Held, prepared::Prepared};
 use crate::{
     cluster::Snapshot,
-    error::{Report, catalogue},
     execute::relay::{Answer, Expect},
     pool::conn::Conn,
     txn::Reach,
@@ -306,7 +305,8 @@ impl Session {
                 return Ok(());
             }
             if self.txn.is_none() && lanes.executed && lanes.writes {
-                return Err(over_shards().into());
+                Box::pin(self.make_block()).await?;
+                self.see(&[shard], reach, snapshot).await?;
             }
             // What was read must have been read before something is written elsewhere.
             let follows = self.batch.lanes.executed && reach == Reach::Write;
@@ -373,7 +373,7 @@ impl Session {
         }
         let lanes = &mut self.batch.lanes;
         if self.txn.is_none() && lanes.current.is_some() && lanes.executed && lanes.writes {
-            return Err(over_shards().into());
+            return Box::pin(self.make_block()).await;
         }
         self.end_hidden().await
     }
@@ -449,11 +449,4 @@ impl Session {
 /// A batch that is here already may be sent on before the last one is answered.
 fn runs_on_with(kind: u8) -> bool {
     super::is_gathered(kind) || kind == b'S'
-}
-
-/// What was written since the last Sync is to be committed with something on another shard.
-pub(super) fn over_shards() -> Report {
-    Report::new(catalogue::SECOND_SHARD)
-        .detail("a pipeline without transaction block is one transaction, and it reaches a second shard")
-        .hint("Send a Sync after each statement, or one statement at a time.")
 }

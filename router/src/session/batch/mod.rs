@@ -3,6 +3,7 @@
 //! already are sent on before the answers of those before them are waited for.
 
 mod answers;
+mod block;
 mod execution;
 mod lanes;
 mod place;
@@ -62,6 +63,8 @@ pub(super) struct Batch {
     ended: bool,
     /// A COMMIT or ROLLBACK was sent since the last Sync.
     committed: bool,
+    /// The transaction is the batch's own, and ends with it.
+    block: bool,
 }
 
 /// A Parse that no server has seen yet.
@@ -90,6 +93,11 @@ impl Batch {
     /// The client has bound a portal of this name.
     pub(super) fn knows_portal(&self, name: &str) -> bool {
         self.portals.get(name.as_bytes()).is_some()
+    }
+
+    /// The batch's own block becomes the client's; returns whether there was one.
+    pub(super) fn take_block(&mut self) -> bool {
+        std::mem::take(&mut self.block)
     }
 
     /// Between two batches.
@@ -166,7 +174,10 @@ impl Session {
     /// The batch at hand is over. `again`: its messages, if it may be run once more.
     async fn end_batch(&mut self, again: Option<Bytes>) -> Result<(), End> {
         self.batch.skipping = false;
-        let ended = self.end_lanes(again.is_some()).await;
+        let ended = match self.batch.block {
+            true => Box::pin(self.end_block()).await,
+            false => self.end_lanes(again.is_some()).await,
+        };
         self.batch.lanes.next_batch();
         let told = match ended {
             Ok(told) => told,
@@ -298,6 +309,14 @@ impl Session {
         self.work(input).await?;
         if self.batch.skipping {
             return Ok(false);
+        }
+        if self.batch.block
+            && let Some(head) = head
+        {
+            return match Box::pin(self.drop_block()).await {
+                Ok(()) => Box::pin(self.refuse_ride(head)).await,
+                Err(fault) => self.fail(fault).await.map(|()| false),
+            };
         }
         let result = match self.send_pending().await {
             Ok(()) => match head {

@@ -4,7 +4,8 @@
 
 use super::{
     super::{End, Fault, Session, prepared::Prepared, simple::Target},
-    lanes::{self, Lane},
+    block,
+    lanes::Lane,
 };
 use crate::{
     cluster::Snapshot,
@@ -161,7 +162,7 @@ impl Session {
         let text = frame.get(5..).and_then(|body| query::query_text(body).ok()).unwrap_or_default();
         let snapshot = self.database.snapshot().clone();
         self.judge(text, None, &snapshot).await?;
-        Err(lanes::over_shards().into())
+        Err(block::over_shards().into())
     }
 
     /// What the statements of a Query do, if all of them may go to this shard as they are.

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
+mod cases;
+mod crashes;
+
 use pgring_integration_tests::{Cluster, faults::eventually, shards};
 use std::{sync::LazyLock, time::Duration};
 use tokio_postgres::Client;

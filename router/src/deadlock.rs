@@ -1,0 +1,148 @@
+//! Deadlock: finds transactions that wait for each other over several shards, which no server sees by itself. In: who
+//! waits for whom on each shard, which backends work for which client, of every router that lives. Out: an end of the
+//! youngest. Never: a transaction that waits on one shard alone (PostgreSQL finds those), a look while nobody waits.
+
+mod graph;
+
+use crate::{
+    cluster::{self, Cluster, Database},
+    control::{self, ControlError},
+    pool::BackendState,
+    registry::Doing,
+};
+use graph::{Graph, Wait};
+use pgring_config::error::CatalogError;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often it is looked whether somebody waits.
+const LOOK: Duration = Duration::from_millis(250);
+/// Who has run one statement for so many seconds may be waiting for a lock.
+const LONG: f64 = 0.4;
+
+/// A backend that works for a client in a transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Working {
+    /// Number of the client at its router.
+    client: i32,
+    shard: String,
+    pid: i32,
+}
+
+/// What goes wrong while it is looked.
+#[derive(Debug, thiserror::Error)]
+enum DeadlockError {
+    #[error("{0}")]
+    Catalog(#[from] CatalogError),
+    #[error("{0}")]
+    Control(#[from] ControlError),
+}
+
+/// Looks for deadlocks until the database is gone.
+pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = false;
+    loop {
+        ticks.tick().await;
+        let (Some(cluster), Some(database)) = (cluster.upgrade(), database.upgrade()) else { break };
+        if database.catalog.is_none() {
+            break;
+        }
+        if database.snapshot().topology.shards.len() < 2 || !somebody_waits(&cluster, &database) {
+            if std::mem::take(&mut told) {
+                publish(&cluster, &database, &[]).await.ok();
+            }
+            continue;
+        }
+        told = true;
+        if let Err(error) = look(&cluster, &database).await {
+            tracing::debug!(database = %database.name, %error, "deadlocks cannot be looked for now");
+        }
+    }
+}
+
+/// A client of this database has run its statement for long.
+fn somebody_waits(cluster: &Cluster, database: &Database) -> bool {
+    let waits = |client: &Arc<cluster::Client>| {
+        *client.database == *database.name && client.doing() == Doing::Active && client.doing_for() >= LONG
+    };
+    cluster.clients.all().iter().any(waits)
+}
+
+/// The backends that work for clients of this database.
+fn working(cluster: &Cluster, database: &Database) -> Vec<Working> {
+    let mut all = Vec::new();
+    for pool in cluster.pools.all().iter().filter(|pool| pool.key.database == database.name) {
+        for backend in pool.backends() {
+            if let BackendState::Active(client) = backend.state() {
+                all.push(Working { client, shard: pool.key.server.as_str().to_owned(), pid: backend.pid });
+            }
+        }
+    }
+    all
+}
+
+/// Tells the other routers whom this one's backends work for; returns the same of all that live.
+async fn publish(
+    cluster: &Cluster,
+    database: &Database,
+    working: &[Working],
+) -> Result<HashMap<String, Vec<Working>>, DeadlockError> {
+    let Some(catalog) = &database.catalog else { return Ok(HashMap::new()) };
+    let text = if working.is_empty() { String::new() } else { serde_json::to_string(working).unwrap_or_default() };
+    let all = catalog.publish_waits(cluster.flights.incarnation(), &text).await?;
+    let read = |(router, text): (String, String)| Some((router, serde_json::from_str(&text).ok()?));
+    Ok(all.into_iter().filter_map(read).collect())
+}
+
+async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), DeadlockError> {
+    let working = working(cluster, database);
+    let mut everywhere = publish(cluster, database, &working).await?;
+    let own = cluster.flights.incarnation().to_owned();
+    everywhere.insert(own.clone(), working);
+    let mut owners = HashMap::new();
+    for (router, backends) in everywhere {
+        for backend in backends {
+            owners.insert((backend.shard, backend.pid), (router.clone(), backend.client));
+        }
+    }
+    let mut graph = Graph::default();
+    let snapshot = database.snapshot().clone();
+    for shard in &snapshot.topology.shards {
+        let name = shard.name.as_str();
+        // One that does not answer has nobody who waits there for long.
+        let Ok(waits) = waits(database, &shard.connection.0).await else { continue };
+        for (waiter, holder, began) in waits {
+            let node = |pid: i32| owners.get(&(name.to_owned(), pid)).cloned();
+            if let (Some(waiter), Some(holder)) = (node(waiter), node(holder)) {
+                graph.add(Wait { waiter, holder, shard: name.to_owned(), began });
+            }
+        }
+    }
+    for (router, client) in graph.victims() {
+        if router == own
+            && let Some(client) = cluster.clients.get(client)
+        {
+            tracing::info!(client = client.id, "a deadlock over several shards is broken");
+            client.break_deadlock();
+            cluster::cancel(&client).await;
+        }
+    }
+    Ok(())
+}
+
+/// Who waits for whom on a shard, and when the waiter's transaction began there (seconds).
+async fn waits(database: &Database, connection: &str) -> Result<Vec<(i32, i32, f64)>, ControlError> {
+    const WAITS: &str = "SELECT waiter.pid, holder, extract(epoch FROM waiter.xact_start)::float8
+        FROM pg_stat_activity AS waiter, unnest(pg_blocking_pids(waiter.pid)) AS holder
+        WHERE waiter.wait_event_type = 'Lock' AND waiter.datname = current_database() AND waiter.xact_start IS NOT NULL";
+    let client = control::connect(connection, &database.name, &database.server_tls).await?;
+    let rows = client.query(WAITS, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}
