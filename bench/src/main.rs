@@ -3,6 +3,7 @@
 //! Never: compares numbers of different runs, hides a side that could not run.
 
 mod cell;
+mod commit;
 mod cpu;
 mod error;
 mod fan_out;
@@ -49,6 +50,9 @@ struct Options {
     /// Statements over four shards instead: each beside the same statement on every shard at once, directly.
     #[arg(long)]
     fan_out: bool,
+    /// Transactions instead: on one shard, and on two.
+    #[arg(long)]
+    commit: bool,
     /// Where the results go as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -68,6 +72,9 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), BenchError> {
     if options.fan_out {
         return fan_out::run(options);
+    }
+    if options.commit {
+        return commit::run(options);
     }
     let binaries = Binaries::find()?;
     let sides = Sides::start(options, &binaries)?;

@@ -117,11 +117,13 @@ async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), De
     for shard in &snapshot.topology.shards {
         let name = shard.name.as_str();
         // One that does not answer has nobody who waits there for long.
-        let Ok(waits) = waits(database, &shard.connection.0).await else { continue };
-        for (waiter, holder, began) in waits {
+        let Ok(sessions) = sessions(database, &shard.connection.0).await else { continue };
+        for session in sessions {
             let node = |pid: i32| owners.get(&(name.to_owned(), pid)).cloned();
-            if let (Some(waiter), Some(holder)) = (node(waiter), node(holder)) {
-                graph.add(Wait { waiter, holder, shard: name.to_owned(), began });
+            let Some(waiter) = node(session.pid) else { continue };
+            graph.began(&waiter, session.began);
+            for holder in session.waits_for.into_iter().filter_map(node) {
+                graph.add(Wait { waiter: waiter.clone(), holder, shard: name.to_owned() });
             }
         }
     }
@@ -137,12 +139,20 @@ async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), De
     Ok(())
 }
 
-/// Who waits for whom on a shard, and when the waiter's transaction began there (seconds).
-async fn waits(database: &Database, connection: &str) -> Result<Vec<(i32, i32, f64)>, ControlError> {
-    const WAITS: &str = "SELECT waiter.pid, holder, extract(epoch FROM waiter.xact_start)::float8
-        FROM pg_stat_activity AS waiter, unnest(pg_blocking_pids(waiter.pid)) AS holder
-        WHERE waiter.wait_event_type = 'Lock' AND waiter.datname = current_database() AND waiter.xact_start IS NOT NULL";
+/// A transaction on a shard.
+struct Open {
+    pid: i32,
+    /// When it began there, in seconds.
+    began: f64,
+    waits_for: Vec<i32>,
+}
+
+/// The transactions on a shard.
+async fn sessions(database: &Database, connection: &str) -> Result<Vec<Open>, ControlError> {
+    const OPEN: &str = "SELECT pid, extract(epoch FROM xact_start)::float8,
+        CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END
+        FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL";
     let client = control::connect(connection, &database.name, &database.server_tls).await?;
-    let rows = client.query(WAITS, &[]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    let rows = client.query(OPEN, &[]).await?;
+    Ok(rows.iter().map(|row| Open { pid: row.get(0), began: row.get(1), waits_for: row.get(2) }).collect())
 }

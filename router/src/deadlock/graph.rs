@@ -12,14 +12,14 @@ pub(super) struct Wait {
     pub(super) waiter: Node,
     pub(super) holder: Node,
     pub(super) shard: String,
-    /// When the waiter's transaction began, in seconds.
-    pub(super) began: f64,
 }
 
 /// All waits of one moment.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     waits: BTreeMap<Node, Vec<Wait>>,
+    /// When the transactions began, in seconds.
+    began: BTreeMap<Node, f64>,
 }
 
 impl Graph {
@@ -29,13 +29,19 @@ impl Graph {
         }
     }
 
+    /// A client's transaction began on a shard at this time; it began with the first of these.
+    pub(super) fn began(&mut self, node: &Node, at: f64) {
+        self.began.entry(node.clone()).and_modify(|began| *began = began.min(at)).or_insert(at);
+    }
+
     /// The youngest of each circle over several shards, in an order that is the same for everybody.
     pub(super) fn victims(mut self) -> Vec<Node> {
         let mut victims = Vec::new();
         while let Some(circle) = self.circle() {
             let shards: BTreeSet<&str> = circle.iter().map(|wait| wait.shard.as_str()).collect();
             let several = shards.len() > 1;
-            let youngest = circle.iter().max_by(|a, b| a.began.total_cmp(&b.began).then(a.waiter.cmp(&b.waiter)));
+            let began = |wait: &Wait| self.began.get(&wait.waiter).copied().unwrap_or(f64::MAX);
+            let youngest = circle.iter().max_by(|a, b| began(a).total_cmp(&began(b)).then(a.waiter.cmp(&b.waiter)));
             let Some(youngest) = youngest.map(|wait| wait.waiter.clone()) else { break };
             self.waits.remove(&youngest);
             if several {
@@ -79,8 +85,9 @@ mod tests {
         let mut graph = Graph::default();
         for (waiter, holder, shard) in waits {
             // Who has the higher number began later.
-            let began = f64::from(*waiter);
-            graph.add(Wait { waiter: node(*waiter), holder: node(*holder), shard: (*shard).to_owned(), began });
+            graph.began(&node(*waiter), f64::from(*waiter) + 5.0);
+            graph.began(&node(*waiter), f64::from(*waiter));
+            graph.add(Wait { waiter: node(*waiter), holder: node(*holder), shard: (*shard).to_owned() });
         }
         graph.victims().into_iter().map(|(_, client)| client).collect()
     }
