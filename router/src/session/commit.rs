@@ -149,7 +149,7 @@ impl Session {
         let has_lost = txn.has_lost();
         let participants = std::mem::take(&mut txn.participants);
         let parties = match has_lost {
-            true => Err((participants, Report::new(catalogue::BACKEND_LOST))),
+            true => Err((participants, Report::new(catalogue::BACKEND_LOST).into())),
             false => self.parties(&txn, participants, snapshot),
         };
         let result = match parties {
@@ -158,7 +158,7 @@ impl Session {
                 for participant in participants {
                     self.end_participant(participant, Ending::Rollback).await.ok();
                 }
-                Err(report.into())
+                Err(Fault::Report(report))
             }
         };
         if matches!(&result, Err(Fault::Report(report)) if report.entry == catalogue::OUTCOME_UNKNOWN) {
@@ -232,7 +232,7 @@ impl Session {
         txn: &Txn,
         participants: Vec<Participant>,
         snapshot: &Snapshot,
-    ) -> Result<Parties, (Vec<Participant>, Report)> {
+    ) -> Result<Parties, (Vec<Participant>, Box<Report>)> {
         let default = snapshot.topology.default_shard;
         let is_held = |shard: ShardIndex| {
             let made = |name: &str| txn.cursors.iter().any(|(made, at)| **made == *name && *at == shard);
@@ -246,7 +246,7 @@ impl Session {
             let report = Report::new(catalogue::SECOND_SHARD)
                 .detail("the transaction has notified, or holds cursors or temporary tables, on more than one shard")
                 .hint("Do so on one shard.");
-            return Err((participants, report));
+            return Err((participants, report.into()));
         }
         let slots = |one: &Participant| one.checkout.max_prepared();
         let unable = participants.iter().find(|one| txn.writers().contains(&one.shard) && slots(one) == 0);
@@ -259,7 +259,7 @@ impl Session {
             None => {
                 let report =
                     Report::new(catalogue::BACKEND_LOST).detail("a shard that was written is not there any more");
-                Err((voters.into_iter().chain(readers).collect(), report))
+                Err((voters.into_iter().chain(readers).collect(), report.into()))
             }
         }
     }

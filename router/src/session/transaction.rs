@@ -238,11 +238,9 @@ impl Session {
 
     /// Ends the transaction on every participant; the first one's answer is the client's.
     async fn end_everywhere(&mut self, mut txn: Txn, text: &str, ending: Ending) -> Result<(), Fault> {
-        if ending == Ending::Commit && txn.writers().len() > 1 {
-            if self.is_atomic(&txn) {
-                let snapshot = self.database.snapshot().clone();
-                return Box::pin(self.commit_atomically(txn, &snapshot)).await;
-            }
+        if ending == Ending::Commit && self.is_atomic(&txn) {
+            let snapshot = self.database.snapshot().clone();
+            return Box::pin(self.commit_atomically(txn, &snapshot)).await;
         }
         let after = txn.after();
         let schema_changed = txn.schema_changed;
