@@ -61,12 +61,15 @@ fn world() -> World {
         deterministic: true,
         not_null: true,
         default: ColumnDefault::None,
+        generator: None,
+        always: false,
     };
     let mut schema = Schema { schemas: vec!["public".into()], ..Schema::default() };
     let mut tables = HashMap::new();
     for (name, columns) in SHARDED {
         let name = TableName::new("public", *name);
         let relation = Relation {
+            oid: 1,
             name: name.clone(),
             kind: RelationKind::Table,
             columns: columns.iter().map(column).collect(),

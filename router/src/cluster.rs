@@ -3,9 +3,11 @@
 
 mod askers;
 mod flights;
+mod windows;
 
 pub use askers::{Asker, Askers};
 pub use flights::{Flight, Flights, InDoubt};
+pub use windows::{Window, Windows};
 
 use crate::{
     metrics,
@@ -116,6 +118,8 @@ pub struct Database {
     pub schema_asked: AtomicU64,
     /// Committed transactions that a shard has lost.
     lost: Mutex<Vec<InDoubt>>,
+    /// Values of sequences that are drawn already.
+    pub windows: Windows,
 }
 
 /// pgring's own connection to the default shard, for the schema.
@@ -159,6 +163,7 @@ impl Database {
             schema_reader: tokio::sync::Mutex::default(),
             schema_asked: AtomicU64::new(0),
             lost: Mutex::default(),
+            windows: Windows::default(),
         }
     }
 

@@ -300,7 +300,13 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
         let due = tokio::select! {
             event = heard.recv() => match event {
                 Some(Heard::Topology { epoch, tables_version }) => Due::Topology(epoch, tables_version),
-                Some(Heard::Schema) => Due::Schema,
+                Some(Heard::Schema) => {
+                    // A sequence may have been put to another value.
+                    if let Some(database) = database.upgrade() {
+                        database.windows.void();
+                    }
+                    Due::Schema
+                }
                 None => break,
             },
             _ = schema_due.tick() => {

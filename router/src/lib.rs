@@ -14,6 +14,7 @@ pub mod auth;
 pub mod keeper;
 pub mod recovery;
 pub mod deadlock;
+pub mod sequences;
 pub mod control;
 pub mod cluster;
 pub mod notify;

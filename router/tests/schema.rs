@@ -4,7 +4,7 @@
 
 use pgring::topology::{
     read::Reader,
-    schema::{Default, Relation, RelationKind, Schema, Volatility},
+    schema::{Default, Generator, Relation, RelationKind, Schema, Volatility},
 };
 use pgring_config::tables::TableName;
 use pgring_local_postgres::{Binaries, Server, ServerOptions};
@@ -128,7 +128,7 @@ fn defaults_have_their_volatility(schema: &Schema) {
         (&["name"][..], Default::None),
         (&["constant", "called"], Default::Immutable),
         (&["today", "since", "parsed", "cased", "stamp"], Default::Stable),
-        (&["exact", "ticket", "dice"], Default::Volatile),
+        (&["exact", "ticket", "dice"], Default::Random),
     ] {
         for column in columns {
             assert_eq!(default(customers, column), expected, "{column}");
@@ -137,6 +137,13 @@ fn defaults_have_their_volatility(schema: &Schema) {
     let orders = relation(schema, "shop", "orders");
     assert_eq!(default(orders, "order_id"), Default::Volatile);
     assert_eq!(default(orders, "line"), Default::Identity);
+    let oid = |name: &str| relation(schema, "shop", name).oid;
+    for (column, sequence) in [("order_id", "orders_order_id_seq"), ("line", "orders_line_seq")] {
+        let generator = orders.column(column).unwrap().generator;
+        assert_eq!(generator, Some(Generator::Sequence(oid(sequence))), "{column}");
+    }
+    assert_eq!(customers.column("ticket").unwrap().generator, Some(Generator::Uuid));
+    assert_eq!(customers.column("dice").unwrap().generator, None);
     assert_eq!(default(orders, "twice"), Default::Generated);
 }
 

@@ -84,6 +84,9 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
             step("broadcast", names(topology, &all), &text, "the schema is the same on every shard")
         }
+        PlanKind::Generate(_) => {
+            step("generate", String::new(), &text, "values of sequences and random keys are put in; then it is planned")
+        }
         PlanKind::Gather(gather) => gathered(gather, values, topology, &text),
         PlanKind::Copy(copy) if copy.from => reject(&copy.refusal),
         PlanKind::Copy(copy) => {

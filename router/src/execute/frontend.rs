@@ -1,6 +1,7 @@
 //! Frontend: the client's socket with what came and what is to go. In: frames of the client. Out: one write for
 //! everything that is ready. Never: a backend.
 
+use super::splice::Respelled;
 use crate::{cluster::Client, pool::reported::Reported};
 use bytes::{Buf, Bytes, BytesMut};
 use pgring_protocol::{
@@ -65,6 +66,8 @@ pub struct Frontend {
     /// How many characters further on the statement that runs stands in the client's message than in the server's:
     /// added to positions in its errors.
     pub position_offset: isize,
+    /// The statement that runs stands in another form in the server's message than in the client's.
+    pub respelled: Option<Box<Respelled>>,
     /// A CommandComplete that is relayed waits in `tag` until what it says is committed.
     pub hold_tag: bool,
     tag: Option<BytesMut>,
@@ -98,6 +101,7 @@ impl Frontend {
             held: 0,
             out: BytesMut::new(),
             position_offset: 0,
+            respelled: None,
             hold_tag: false,
             tag: None,
             told: Reported::default(),
@@ -248,8 +252,14 @@ impl Frontend {
 
     /// Makes an error's position one in the client's message; returns whether that differs.
     pub fn move_position(&self, error: &mut Fields) -> bool {
+        let respelled = self.respelled.as_ref().filter(|_| error.get(b'P').is_some());
+        if let Some(respelled) = respelled {
+            respelled.correct(error);
+        }
         let position = error.get(b'P').and_then(|position| position.parse::<isize>().ok());
-        let Some(position) = position.filter(|_| self.position_offset != 0) else { return false };
+        let Some(position) = position.filter(|_| self.position_offset != 0) else {
+            return respelled.is_some();
+        };
         error.set(b'P', (position + self.position_offset).max(1).to_string());
         true
     }

@@ -73,6 +73,24 @@ pub fn behind(bytes: usize, origins: &[Origin]) -> Vec<Origin> {
     std::iter::once(Origin { at: 0, from: 0, len: bytes }).chain(moved).collect()
 }
 
+/// A text that servers got instead of the client's.
+#[derive(Clone, Debug)]
+pub struct Respelled {
+    /// The client's.
+    pub client: Vec<u8>,
+    /// What the servers got.
+    pub sent: Vec<u8>,
+    /// Where its parts came from.
+    pub origins: Vec<Origin>,
+}
+
+impl Respelled {
+    /// Corrects an error's position.
+    pub fn correct(&self, fields: &mut Fields) {
+        Positions { client: &self.client, sent: &self.sent, origins: &self.origins }.correct(fields);
+    }
+}
+
 /// Brings positions in errors about a spliced text back to the client's text.
 #[derive(Clone, Copy, Debug)]
 pub struct Positions<'a> {

@@ -2,7 +2,7 @@
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
 use super::{
-    Plan, PlanKind, gather, process, read,
+    Plan, PlanKind, gather, generate, process, read,
     refuse::{plan, refusal, refuse},
     utility,
 };
@@ -99,6 +99,12 @@ fn query(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     if let Some(plan) = utility::builtin(input, tokens, first).or_else(|| process::call(input, tokens, first)) {
         return plan;
     }
+    let ordinary = || ordinary(input, tokens, first);
+    generate::plan(input, tokens, first, &ordinary).unwrap_or_else(ordinary)
+}
+
+/// As it stands.
+fn ordinary(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     match parse::query(input.text, tokens, first) {
         Ok(query) => read::query(input, &query, tokens, first),
         Err(why) => match gather::unread::plan(input, tokens, first) {

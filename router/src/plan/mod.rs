@@ -8,6 +8,7 @@ pub mod cache;
 mod copy;
 pub mod ddl;
 mod gather;
+mod generate;
 mod into;
 mod join;
 mod names;
@@ -116,6 +117,12 @@ pub struct SessionEffect {
     pub frees: bool,
     /// It calls `pg_notify`.
     pub notifies: bool,
+    /// Sequences from which a server draws for it, by their OIDs on the default shard.
+    pub drawn: Vec<u32>,
+    /// A server may draw from others too.
+    pub draws: bool,
+    /// It puts a sequence to another value.
+    pub restarts: bool,
 }
 
 impl SessionEffect {
@@ -185,6 +192,8 @@ pub enum PlanKind {
     Explain(u32),
     /// `COPY (…) TO STDOUT` of a query over several shards, which is this span of the shape.
     CopyQuery(u32, u32),
+    /// Values that pgring itself makes stand in the text before it is planned.
+    Generate(Box<Generate>),
     /// Is answered by pgring itself.
     Builtin(Builtin),
     /// Is refused with 0A000 (or another SQLSTATE).
@@ -333,6 +342,55 @@ pub struct GatherColumn {
     pub type_name: Box<str>,
     /// It travels as text: the binary form would hold numbers that another server does not know.
     pub as_text: bool,
+}
+
+/// A statement in which values are put before it is planned: what sequences give, and random keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generate {
+    /// Changes to the text, in order.
+    pub places: Vec<Generated>,
+    /// What runs where the session cannot give them: a sequence's value that a server gave it, or nobody.
+    pub otherwise: Option<std::sync::Arc<Plan>>,
+}
+
+/// The bytes `start..end` of the shape are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// First byte, in coordinates of the shape.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// What stands there instead.
+    pub with: Vec<Part>,
+}
+
+/// A part of what is put into a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text as it is.
+    Text(Box<str>),
+    /// A value.
+    Value {
+        /// What makes it.
+        maker: Maker,
+        /// As a bigint; else as what the place takes.
+        typed: bool,
+    },
+}
+
+/// What makes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The next value of a sequence, by its OID on the default shard.
+    Next(u32),
+    /// The value that a sequence gave this session last.
+    Current(u32),
+    /// The value that any sequence gave this session last.
+    Last,
+    /// A random UUID.
+    Uuid,
+    /// `pgring.snowflake_id()`
+    Snowflake,
 }
 
 /// A change of schema.

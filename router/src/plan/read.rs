@@ -6,7 +6,7 @@ use super::{
     aggregate::{self, Scattered},
     bodies,
     build::Input,
-    gather, into,
+    gather, generate, into,
     join::{Analysis, Called, InsertRows},
     names,
     refuse::{plan, refusal, refuse},
@@ -233,6 +233,11 @@ fn effect(input: &Input<'_>, analysis: &Analysis<'_>, tokens: &Tokens, first: us
     effect.looks_at_statements = tokens.lexemes.iter().any(|lexeme| lexeme.identifier() == Some(view));
     effect.advances = calls(&["nextval"]) || (analysis.writes && inserts());
     effect.asks_sequence = calls(&["currval", "lastval"]) && !calls(&["nextval", "setval"]);
+    effect.restarts = calls(&["setval"]);
+    if effect.advances {
+        (effect.drawn, effect.draws) = generate::call::drawn_there(input, &tokens.lexemes);
+    }
+    effect.draws |= analysis.calls.iter().any(|called| called.class == Class::User(Volatility::Volatile));
     if !sets.is_empty() {
         match setting::calls(input, tokens, first) {
             Some(calls) => effect.sets = calls,

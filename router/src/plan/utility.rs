@@ -122,6 +122,10 @@ fn explained(mut inner: Plan, analyze: bool, statement_at: u32) -> Plan {
         }
         inner.fixed_slots.clear();
     }
+    if let PlanKind::Generate(generate) = &mut inner.kind {
+        generate.otherwise =
+            generate.otherwise.take().map(|plan| explained(Plan::clone(&plan), analyze, statement_at).into());
+    }
     if matches!(inner.kind, PlanKind::Builtin(_)) {
         inner = refuse(refusal(catalogue::UNSUPPORTED, "EXPLAIN of a function of pgring", "Call it itself."));
     }

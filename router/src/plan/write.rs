@@ -92,7 +92,7 @@ fn keys(
     let Some(key_type) = target.sharded.key_type else { return UNKNOWN };
     let missing = || match relation.column(&target.sharded.key).map(|column| column.default) {
         Some(Default::None) => InsertRows::Keys(Recipe::NullKey),
-        Some(Default::Volatile | Default::Identity) => InsertRows::Volatile,
+        Some(Default::Random | Default::Volatile | Default::Identity) => InsertRows::Volatile,
         _ => InsertRows::Unknown("the shard key would be a default", "Give the shard key as a value."),
     };
     let Some(place) = place else { return missing() };

@@ -6,6 +6,7 @@ use super::{
     hold::{self, Held},
     made::Change,
     prepared::Prepared,
+    sequences,
     simple::{Done, Statement, Target},
 };
 use crate::{
@@ -180,6 +181,10 @@ impl Session {
                 explained.await.map(|()| RouteKind::Builtin)
             }
             PlanKind::Builtin(builtin) => self.builtin(builtin, values, execution).await.map(|()| RouteKind::Builtin),
+            // Its values are put in before it is planned.
+            PlanKind::Generate(_) => Err(Report::new(catalogue::UNSUPPORTED)
+                .detail("a statement that needs a sequence's value, in this place")
+                .into()),
             PlanKind::Anywhere | PlanKind::Catalog | PlanKind::Local | PlanKind::Reference => {
                 Err(Report::new(catalogue::INTERNAL).detail("a plan for one server was called").into())
             }
@@ -498,6 +503,9 @@ impl Session {
             self.leave_databases(&text).await;
         }
         self.leave_roles(&text);
+        if sequences::may_move(&text) {
+            self.note_moved_sequences();
+        }
         let change = Change::new(&text, ddl, values, execution);
         let own = self.txn.is_none();
         if ddl.outside_transaction {

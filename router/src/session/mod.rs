@@ -24,6 +24,7 @@ mod own_schema;
 mod pins;
 pub mod prepared;
 mod roles;
+mod sequences;
 mod settings;
 mod simple;
 mod sql_prepared;
@@ -167,6 +168,8 @@ pub struct Session {
     seeks_sequences: bool,
     /// It is pinned because it may ask for what a sequence gave it.
     keeps_sequence: bool,
+    /// What sequences of sharded tables gave it.
+    given: sequences::Given,
     lexed: Lexed,
     pools: Pools,
 }
@@ -219,6 +222,7 @@ impl Session {
             sequences: pins::fresh_number(),
             seeks_sequences: false,
             keeps_sequence: false,
+            given: sequences::Given::default(),
             lexed: Lexed::default(),
             pools: Pools::default(),
         }
@@ -283,6 +287,9 @@ impl Session {
         if self.client.ready_held {
             self.client.ready_held = false;
             self.ready().await?;
+        }
+        if self.given.needs_care() {
+            self.settle_sequences().await;
         }
         self.have_sent();
         Ok(())

@@ -41,6 +41,7 @@ impl Session {
         if let Some(reason) = effect.pin {
             self.pin(reason);
         }
+        self.given.note(effect);
         self.may_be_free |= effect.frees;
         self.unexplained |= effect.adopts;
         if effect.advances && self.database.asks_sequences.load(Ordering::Relaxed) {

@@ -4,13 +4,14 @@
 use super::{
     End, Fault, Session,
     hold::{Held, unless_given_up},
+    sequences::{self, Filled},
 };
 use crate::{
     error::{Report, catalogue},
     execute::relay::{self, Expect},
     metrics::{self, RouteKind},
     plan::{
-        Plan, PlanKind, Refusal,
+        Generate, Plan, PlanKind, Refusal,
         build::{self as planner, Input, Rules},
         cache,
     },
@@ -212,7 +213,37 @@ impl Session {
         }
         let plan = self.plan(text, lexed);
         let statement = Statement { text, lexed, frame };
+        if let PlanKind::Generate(generate) = &plan.kind
+            && self.txn.as_ref().is_none_or(|txn| !txn.failed)
+        {
+            return Box::pin(self.generated(generate, &statement, started)).await;
+        }
         let (done, route) = self.run_planned(&plan, &statement).await?;
+        self.database.statements.record(route, started.elapsed().as_secs_f64());
+        Ok(done)
+    }
+
+    /// A statement into which values are put before it is planned.
+    async fn generated(
+        &mut self,
+        generate: &Generate,
+        statement: &Statement<'_>,
+        started: Instant,
+    ) -> Result<Done, Fault> {
+        let snapshot = self.database.snapshot().clone();
+        let Some(filled) = self.filled(generate, statement, &snapshot).await? else {
+            let (done, route) = self.run_planned(&Self::otherwise(generate), statement).await?;
+            self.database.statements.record(route, started.elapsed().as_secs_f64());
+            return Ok(done);
+        };
+        let Filled { text, mut lexed, respelled } = filled;
+        let plan = self.plan(&text, &mut lexed);
+        let message = sequences::message(&text);
+        let statement = Statement { text: &text, lexed: &lexed, frame: statement.frame.map(|_| &*message) };
+        self.client.respelled = Some(Box::new(respelled));
+        let ran = self.run_planned(&plan, &statement).await;
+        self.client.respelled = None;
+        let (done, route) = ran?;
         self.database.statements.record(route, started.elapsed().as_secs_f64());
         Ok(done)
     }

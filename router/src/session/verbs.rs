@@ -326,7 +326,10 @@ impl Session {
                     self.temp_tables.clear();
                     self.may_be_free = true;
                 }
-                Discard::Sequences => self.sequences = fresh_number(),
+                Discard::Sequences => {
+                    self.sequences = fresh_number();
+                    self.given.forget();
+                }
                 _ => {}
             }
             return self.anywhere(text, frame, Reach::Nothing).await;
@@ -334,6 +337,7 @@ impl Session {
         self.statements.retain(|name, _| name.is_empty());
         self.told.clear();
         self.sequences = fresh_number();
+        self.given.forget();
         self.temp_tables.clear();
         self.listen_no_more();
         self.release_all_kept().await;

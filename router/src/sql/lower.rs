@@ -679,7 +679,8 @@ impl Lower<'_> {
                 || insert.multi_table_insert_type.is_some(),
             "INSERT in an unknown form",
         )?;
-        absent(insert.overriding.is_some(), "OVERRIDING")?;
+        // What an identity column is given counts then, as in any other column.
+        absent(matches!(insert.overriding, Some(ast::InsertOverriding::User)), "OVERRIDING USER VALUE")?;
         let ast::TableObject::TableName(table) = &insert.table else { return no("INSERT into a function") };
         let rows = match &insert.source {
             None => Rows::Default,

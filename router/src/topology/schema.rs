@@ -34,12 +34,25 @@ pub enum Default {
     Immutable,
     /// A stable expression such as `now()`: one value per statement.
     Stable,
-    /// A volatile expression: nextval(), random(), gen_random_uuid().
+    /// A volatile expression that any server may evaluate: random(), gen_random_uuid(), clock_timestamp().
+    Random,
+    /// A volatile expression that draws from a sequence or may do so: nextval(), a user's function.
     Volatile,
     /// GENERATED … AS IDENTITY.
     Identity,
     /// GENERATED ALWAYS AS (…), stored or virtual.
     Generated,
+}
+
+/// Where the values of a column come from that an INSERT does not give, if its default is nothing but that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Generator {
+    /// A sequence, by its OID on the default shard.
+    Sequence(u32),
+    /// A random UUID.
+    Uuid,
+    /// `pgring.snowflake_id()`
+    Snowflake,
 }
 
 /// A column.
@@ -60,6 +73,10 @@ pub struct Column {
     pub not_null: bool,
     /// What it gets when an INSERT does not name it.
     pub default: Default,
+    /// What makes that value, where it is known.
+    pub generator: Option<Generator>,
+    /// GENERATED ALWAYS AS IDENTITY: a value that is given is refused.
+    pub always: bool,
 }
 
 /// A view's definition.
@@ -74,6 +91,8 @@ pub struct ViewText {
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Relation {
+    /// Its OID on the default shard.
+    pub oid: u32,
     /// Its name.
     pub name: TableName,
     /// What it is.

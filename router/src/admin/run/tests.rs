@@ -59,6 +59,7 @@ fn topology(shards: usize) -> Topology {
 fn schema() -> Schema {
     let name = TableName::new("public", "notes");
     let relation = Relation {
+        oid: 1,
         name: name.clone(),
         kind: RelationKind::Table,
         columns: Vec::new(),

@@ -1,8 +1,8 @@
 use super::{Input, Rules, build};
 use crate::{
-    plan::{Many, Plan, PlanKind, Recipe, Source},
+    plan::{Generate, Many, Part, Piece, Plan, PlanKind, Recipe, Source, Splice},
     sql::fingerprint::{Lexed, lex},
-    topology::schema::{Column, Default, Relation, RelationKind, Schema, Volatility},
+    topology::schema::{Column, Default, Generator, Relation, RelationKind, Schema, Volatility},
 };
 use pgring_config::{
     ids::{Epoch, GroupIndex, ShardIndex},
@@ -14,6 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 
 mod cases;
 mod changes;
+mod generated;
 mod parted;
 mod random;
 mod views;
@@ -27,12 +28,15 @@ fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Co
         deterministic: name != "loose",
         not_null: false,
         default,
+        generator: None,
+        always: false,
     }
 }
 
 fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]) -> (TableName, Arc<Relation>) {
     let name = TableName::new("public", name);
     let relation = Relation {
+        oid: 1,
         name: name.clone(),
         kind,
         columns,
@@ -60,7 +64,16 @@ fn schema() -> Schema {
     let mut serial = plain(&[("customer_id", "bigint", true), ("body", "text", false)]);
     serial.push(column("id", "bigint", true, Default::Volatile));
     serial.push(column("made", "timestamp with time zone", true, Default::Stable));
+    let sequence = Some(Generator::Sequence(77));
+    let identity =
+        |name: &str, always| Column { generator: sequence, always, ..column(name, "bigint", true, Default::Identity) };
+    let mut made = vec![identity("no", true)];
+    made.extend(plain(&[("customer_id", "bigint", true), ("body", "text", false)]));
+    let uid = Column { generator: Some(Generator::Uuid), ..column("uid", "uuid", true, Default::Random) };
+    let (numbers, counter) = relation("numbers", RelationKind::Sequence, vec![], &[]);
+    let counter = Relation { oid: 77, ..Relation::clone(&counter) };
     let mut schema = Schema::default();
+    schema.relations.insert(numbers, Arc::new(counter));
     schema.relations.extend([
         relation("orders", RelationKind::Table, plain(&orders), &[]),
         relation(
@@ -70,6 +83,9 @@ fn schema() -> Schema {
             &[],
         ),
         relation("tickets", RelationKind::Table, serial, &[]),
+        relation("members", RelationKind::Table, vec![identity("id", false), uid.clone()], &[]),
+        relation("made", RelationKind::Table, made, &[]),
+        relation("random", RelationKind::Table, vec![column("x", "integer", true, Default::None), uid], &[]),
         relation("events", RelationKind::Table, plain(&[("tenant", "text", false), ("what", "text", false)]), &[]),
         relation("things", RelationKind::Table, plain(&[("uid", "uuid", true), ("x", "integer", true)]), &[]),
         relation("products", RelationKind::Table, plain(&[("sku", "text", true), ("name", "text", false)]), &[]),
@@ -111,6 +127,9 @@ fn topology() -> Topology {
     add("orders", sharded(0, "customer_id", KeyType::Int8));
     add("items", sharded(0, "customer_id", KeyType::Int8));
     add("tickets", sharded(0, "customer_id", KeyType::Int8));
+    add("members", sharded(0, "id", KeyType::Int8));
+    add("made", sharded(0, "customer_id", KeyType::Int8));
+    add("random", sharded(2, "uid", KeyType::Uuid));
     add("events", sharded(1, "tenant", KeyType::Text));
     add("things", sharded(2, "uid", KeyType::Uuid));
     add("planned", sharded(0, "customer_id", KeyType::Int8));
@@ -196,6 +215,20 @@ fn spliced(text: &str, lexed: &Lexed, splices: &[crate::plan::Splice]) -> String
     out
 }
 
+/// A text with words for the values that are put into it.
+fn generated(text: &str, lexed: &Lexed, generate: &Generate) -> String {
+    let part = |part: &Part| match part {
+        Part::Text(text) => text.to_string(),
+        Part::Value { maker, typed } => format!("{maker:?}{}", if *typed { "::bigint" } else { "" }),
+    };
+    let splices = generate.places.iter().map(|place| Splice {
+        start: place.start,
+        end: place.end,
+        with: vec![Piece::Text(place.with.iter().map(part).collect())],
+    });
+    spliced(text, lexed, &splices.collect::<Vec<_>>())
+}
+
 /// A plan on one line.
 fn summary(text: &str) -> String {
     line(text, &plan_of(text))
@@ -213,6 +246,7 @@ fn line(text: &str, plan: &Plan) -> String {
         PlanKind::Refuse(refusal) => format!("refuse {}", refusal.reason.number),
         PlanKind::Judge(_) => "judge".into(),
         PlanKind::Builtin(_) => "builtin".into(),
+        PlanKind::Generate(generate) => format!("generate {}", generated(text, &lexed, generate)),
         PlanKind::Explain(_) => "explain".into(),
         PlanKind::CopyQuery(..) => "copy of a query".into(),
         PlanKind::ExplainRoute { analyze, .. } => format!("explain route {analyze}"),

@@ -5,6 +5,7 @@
 mod answers;
 mod block;
 mod execution;
+mod filled;
 mod lanes;
 mod place;
 mod portal;

@@ -179,13 +179,22 @@ impl Session {
             return Err(Report::with(catalogue::DUPLICATE_PORTAL, format!("cursor \"{name}\" already exists")).into());
         }
         let values = prepared.values(Parameters::Bound(&parameters, prepared.types()), self.settings.utf8());
-        let (plan, place) = self.place(&prepared, &values, snapshot)?;
-        let rest = body.slice_ref(bind.rest);
+        let (mut plan, mut place) = self.place(&prepared, &values, snapshot)?;
+        let mut rest = body.slice_ref(bind.rest);
+        let mut filled = None;
+        if let PlanKind::Generate(generate) = &plan.clone().kind {
+            let placed = Box::pin(self.place_generated(generate, &prepared, &parameters, snapshot)).await?;
+            (plan, place) = (placed.0, placed.1);
+            if let Some((instead, bound)) = placed.2 {
+                rest = bound;
+                filled = Some(instead);
+            }
+        }
         let stand_in = if place == Place::Special { None } else { self.stand_in(&prepared) };
         let mut portal = Portal {
-            prepared: stand_in.unwrap_or_else(|| prepared.clone()),
+            prepared: filled.clone().or(stand_in).unwrap_or_else(|| prepared.clone()),
             plan,
-            rest,
+            rest: rest.clone(),
             place,
             describe: false,
             run: Run::New,
@@ -200,10 +209,13 @@ impl Session {
                     self.lane_with_sequences((shard, reach, apart), snapshot).await?;
                 }
                 self.keep_told(bind.portal, &portal.prepared, (shard, reach, apart), snapshot).await?;
-                self.ensure_parsed(bind.statement, &portal.prepared).await?;
-                self.make_room(bind.rest.len()).await?;
+                match &filled {
+                    Some(filled) => self.ensure_filled(bind.statement, &prepared, filled).await?,
+                    None => self.ensure_parsed(bind.statement, &portal.prepared).await?,
+                }
+                self.make_room(rest.len()).await?;
                 if let Some(lane) = self.batch.lanes.current_mut() {
-                    build::bind_raw(&mut lane.out, bind.portal, portal.prepared.backend_name(), bind.rest);
+                    build::bind_raw(&mut lane.out, bind.portal, portal.prepared.backend_name(), &rest);
                     portal.bound = Some(lane.number);
                     self.batch.lanes.expect(Expect::Bind);
                     if matches!(portal.plan.kind, PlanKind::Sharded(_)) {

@@ -148,6 +148,7 @@ impl Known {
     fn put(&mut self, row: RelationRow, part: &mut Details, names: &mut Vec<TableName>) -> bool {
         let schema = self.schemas.get(&row.namespace).cloned().unwrap_or_default();
         let relation = Relation {
+            oid: row.oid,
             kind: row.kind(),
             name: TableName::new(schema, row.name),
             columns: part.columns.remove(&row.oid).unwrap_or_default(),

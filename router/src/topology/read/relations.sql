@@ -29,7 +29,7 @@ relation AS MATERIALIZED (
 -- A stored expression as PostgreSQL keeps it: names of its nodes, functions and operators by OID. pg_depend does not
 -- list built-in functions, so the text of the tree is what can be asked.
 stored_default AS MATERIALIZED (
-    SELECT a.attrelid, a.attnum, coalesce(d.adbin, t.typdefaultbin)::text AS tree
+    SELECT a.attrelid, a.attnum, d.oid AS attrdef, coalesce(d.adbin, t.typdefaultbin)::text AS tree
     FROM relation r
     JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -48,12 +48,17 @@ called_worst AS MATERIALIZED (
     SELECT c.attrelid, c.attnum,
            CASE WHEN bool_or(p.oid IS NULL OR p.provolatile = 'v') THEN 'v'
                 WHEN bool_or(p.provolatile = 's') THEN 's'
-                ELSE 'i' END AS volatility
+                ELSE 'i' END AS volatility,
+           -- What it gives may depend on the server: it is drawn from a sequence, or made by code that may do so.
+           bool_or(p.oid IS NULL OR p.provolatile = 'v' AND CASE p.pronamespace
+               WHEN 'pg_catalog'::regnamespace THEN p.proname IN ('nextval', 'currval', 'lastval', 'setval')
+               ELSE p.proname NOT IN ('uuid_generate_v4', 'snowflake_id') END) AS draws,
+           string_agg(DISTINCT p.proname::text, ' ' ORDER BY p.proname::text) AS names
     FROM called c LEFT JOIN pg_catalog.pg_proc p ON p.oid = c.function
     GROUP BY 1, 2
 ),
 default_value AS MATERIALIZED (
-    SELECT s.attrelid, s.attnum, coalesce(w.volatility, 'i') AS volatility,
+    SELECT s.attrelid, s.attnum, s.attrdef, coalesce(w.volatility, 'i') AS volatility, w.draws, w.names AS functions,
            (SELECT json_agg(DISTINCT node[1]) FROM regexp_matches(s.tree, '[{]([A-Z_]+)', 'g') AS node) AS nodes
     FROM stored_default s LEFT JOIN called_worst w USING (attrelid, attnum)
 ),
@@ -92,7 +97,17 @@ SELECT
                               WHEN a.attcollation = 0 THEN true
                               ELSE b.typnamespace = 'pg_catalog'::regnamespace AND coalesce(c.deterministic, false) END,
         'not_null', a.attnotnull OR t.typnotnull, 'identity', a.attidentity <> '', 'generated', a.attgenerated <> '',
-        'volatility', v.volatility, 'nodes', v.nodes) ORDER BY a.attrelid, a.attnum)
+        'volatility', v.volatility, 'nodes', v.nodes, 'draws', coalesce(v.draws, false), 'functions', v.functions,
+        'always', a.attidentity = 'a', 'sequence', CASE
+            WHEN a.attidentity <> '' THEN
+                (SELECT d.objid::int8 FROM pg_catalog.pg_depend d
+                 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                   AND d.classid = 'pg_class'::regclass AND d.deptype = 'i' LIMIT 1)
+            WHEN v.draws THEN
+                (SELECT min(d.refobjid::int8) FROM pg_catalog.pg_depend d
+                 JOIN pg_catalog.pg_class q ON q.oid = d.refobjid AND q.relkind = 'S'
+                 WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = v.attrdef
+                   AND d.refclassid = 'pg_class'::regclass) END) ORDER BY a.attrelid, a.attnum)
      FROM relation r
      JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

@@ -2,7 +2,7 @@
 //! links, functions, OIDs. Never: a connection; a guess: a default it does not know is volatile.
 
 use super::SchemaError;
-use crate::topology::schema::{Column, Default, RelationKind, ViewText, Volatility};
+use crate::topology::schema::{Column, Default, Generator, RelationKind, ViewText, Volatility};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Error},
@@ -241,6 +241,14 @@ struct ColumnRow {
     generated: bool,
     volatility: Option<Box<str>>,
     nodes: Option<Vec<Box<str>>>,
+    /// Its default may draw from a sequence.
+    draws: bool,
+    /// Names of the functions that its default calls, in order.
+    functions: Option<Box<str>>,
+    /// GENERATED ALWAYS AS IDENTITY.
+    always: bool,
+    /// The sequence behind it.
+    sequence: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -282,7 +290,7 @@ fn parents(numbers: Vec<u64>) -> HashMap<u32, Vec<u32>> {
 }
 
 fn column(row: ColumnRow) -> Column {
-    let default = default(&row);
+    let (default, generator, always) = (default(&row), generator(&row), row.always);
     Column {
         name: row.name,
         type_oid: row.type_oid,
@@ -291,6 +299,24 @@ fn column(row: ColumnRow) -> Column {
         deterministic: row.deterministic,
         not_null: row.not_null,
         default,
+        generator,
+        always,
+    }
+}
+
+/// What a column's values come from, where its default is nothing but that.
+fn generator(row: &ColumnRow) -> Option<Generator> {
+    const PLAIN: &[&str] = &["CONST", "FUNCEXPR"];
+    if row.identity {
+        return row.sequence.map(Generator::Sequence);
+    }
+    let plain = row.nodes.as_deref()?.iter().all(|node| PLAIN.contains(&&**node));
+    match (row.functions.as_deref()?, row.sequence) {
+        // A column of a smaller type has a cast around it.
+        ("nextval" | "int4 nextval" | "int2 nextval", Some(sequence)) if plain => Some(Generator::Sequence(sequence)),
+        ("gen_random_uuid" | "uuid_generate_v4", None) if plain => Some(Generator::Uuid),
+        ("snowflake_id", None) if plain => Some(Generator::Snowflake),
+        _ => None,
     }
 }
 
@@ -304,10 +330,12 @@ fn default(row: &ColumnRow) -> Default {
     }
     let Some(functions) = row.volatility.as_deref() else { return Default::None };
     let nodes = row.nodes.iter().flatten().map(|node| node_volatility(node));
-    match nodes.fold(volatility(functions), Volatility::max) {
+    let nodes = nodes.fold(Volatility::Immutable, Volatility::max);
+    match volatility(functions).max(nodes) {
         Volatility::Immutable => Default::Immutable,
         Volatility::Stable => Default::Stable,
-        Volatility::Volatile => Default::Volatile,
+        Volatility::Volatile if row.draws || nodes == Volatility::Volatile => Default::Volatile,
+        Volatility::Volatile => Default::Random,
     }
 }
 
