@@ -21,6 +21,7 @@ pub mod notify;
 pub mod pool;
 pub mod plan;
 pub mod merge;
+pub mod copy;
 pub mod sql;
 pub mod topology;
 pub mod registry;

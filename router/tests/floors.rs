@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const PURE: [&str; 4] = ["merge", "route", "plan", "sql"];
+const PURE: [&str; 5] = ["merge", "route", "plan", "copy", "sql"];
 const FORBIDDEN: [&str; 10] =
     ["tokio", "async fn", ".await", "std::thread", "Instant", "SystemTime", "Mutex", "RwLock", "Atomic", "tracing::"];
 

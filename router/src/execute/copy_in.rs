@@ -119,7 +119,7 @@ pub(super) async fn pass(relay: &mut Relay<'_>) -> Result<(), RelayError> {
 }
 
 /// As in PostgreSQL, who sends anything else during a COPY is out of step; the backend goes with it.
-fn out_of_step(client: &mut Frontend, kind: u8) -> FrontendError {
+pub(super) fn out_of_step(client: &mut Frontend, kind: u8) -> FrontendError {
     let text = format!("unexpected message type 0x{kind:02X} during COPY from stdin");
     let mut fields = Fields::new("ERROR", "08P01", text);
     fields.set(b'V', "ERROR");

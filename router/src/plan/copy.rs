@@ -2,21 +2,24 @@
 //! it whole.
 
 use super::{
-    CopyPlan, Many, Plan, PlanKind,
+    CopyKey, CopyPlan, Many, Plan, PlanKind,
     build::{self, Input},
     names::{self, Meaning},
     refuse::{self, refusal},
     utility,
 };
 use crate::{
+    copy::options::{self, Way},
     error::catalogue,
     sql::{
         parse::{Lexeme, Tokens},
         rewrite::{self, Range},
     },
+    topology::schema::Default,
 };
 
 const HINT: &str = "Copy the rows of one shard key at a time.";
+const FILE_HINT: &str = "Use FROM STDIN or TO STDOUT, or \\copy of psql, which reads and writes the client's files.";
 
 /// Plans a COPY.
 pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
@@ -24,57 +27,48 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     if lexemes.get(first + 1).is_some_and(|lexeme| lexeme.is_symbol("(")) {
         return query(input, tokens, first + 1);
     }
-    let Some((schema, name, after)) = names::read(lexemes, first + 1) else {
+    let Some(head) = options::head(lexemes, first) else {
         return utility::not_understood(input, "COPY in an unknown form");
     };
-    let from = direction(lexemes, after);
-    let (table, reference) = match names::resolve(input, schema.as_deref(), &name) {
-        Meaning::Sharded(table, _) => (table, false),
-        Meaning::Reference(table) => (table, true),
+    let Some((schema, name, _)) = names::read(lexemes, head.name_at) else {
+        return utility::not_understood(input, "COPY in an unknown form");
+    };
+    let refused = |what: String, hint| refuse::refuse(refusal(catalogue::COPY_MANY_SHARDS, what, hint));
+    let meaning = names::resolve(input, schema.as_deref(), &name);
+    let (table, sharded) = match meaning {
+        Meaning::Sharded(table, sharded) => (table, Some(sharded)),
+        Meaning::Reference(table) => (table, None),
         Meaning::ShardedView(view) => {
-            return refuse::refuse(refusal(
-                catalogue::COPY_MANY_SHARDS,
-                format!("{view}, a view on a sharded table"),
-                HINT,
-            ));
+            return refused(format!("{view}, a view on a sharded table"), "Copy a query of it, or into its table.");
         }
         Meaning::System => return refuse::plan(PlanKind::Catalog, false),
         Meaning::Temporary | Meaning::Local(_) => return refuse::plan(PlanKind::Local, false),
     };
-    let Some((from, options)) = from else { return utility::not_understood(input, "COPY in an unknown form") };
-    if reference {
+    if head.way == Way::File {
+        return refused(format!("{table} from or to a file or program of a server"), FILE_HINT);
+    }
+    let from = head.way == Way::In;
+    let Some(sharded) = sharded else {
         return if from {
             refuse::refuse(refusal(catalogue::REFERENCE_WRITE, format!("{table}"), "Write it on each server by hand."))
         } else {
             refuse::plan(PlanKind::Reference, true)
         };
-    }
+    };
+    let relation = input.schema.relation(&table);
+    let columns = relation.map_or(&[][..], |relation| relation.columns.as_slice());
+    let stored = columns.iter().filter(|column| column.default != Default::Generated);
+    let fields = head.columns.unwrap_or_else(|| stored.map(|column| column.name.clone()).collect());
+    let has_default = columns.iter().any(|column| column.name == sharded.key && column.default != Default::None);
+    let key = Some(CopyKey { column: sharded.key, key_type: sharded.key_type, has_default });
     let refusal = refusal(catalogue::COPY_MANY_SHARDS, format!("{table}"), HINT);
-    let header = has_header(input.text, lexemes.get(options..).unwrap_or_default());
-    refuse::plan(PlanKind::Copy(CopyPlan { table, from, header, refusal }), !from)
+    refuse::plan(PlanKind::Copy(CopyPlan { table, from, fields, key, refusal }), !from)
 }
 
-/// FROM STDIN (true), TO STDOUT (false), and where their options begin; None for files and programs.
-fn direction(lexemes: &[Lexeme], after: usize) -> Option<(bool, usize)> {
-    let mut at = after;
-    if lexemes.get(at)?.is_symbol("(") {
-        at = (at..lexemes.len()).find(|at| lexemes[*at].is_symbol(")"))? + 1;
-    }
-    let (word, place) = (lexemes.get(at)?, lexemes.get(at + 1)?);
-    if word.is("from") && place.is("stdin") {
-        Some((true, at + 2))
-    } else if word.is("to") && place.is("stdout") {
-        Some((false, at + 2))
-    } else {
-        None
-    }
-}
-
-/// Whether these options ask for a line with the columns' names.
-fn has_header(text: &str, options: &[Lexeme]) -> bool {
-    let Some(at) = options.iter().position(|lexeme| lexeme.is("header")) else { return false };
-    let value = options.get(at + 1).and_then(|lexeme| text.get(lexeme.start..lexeme.end)).unwrap_or_default();
-    !["0", "false", "off"].contains(&value.trim_matches(['\'', '"']).to_ascii_lowercase().as_str())
+/// These tokens are TO STDOUT.
+fn goes_out(lexemes: &[Lexeme], at: usize) -> bool {
+    let is = |at: usize, word| lexemes.get(at).is_some_and(|lexeme: &Lexeme| lexeme.is(word));
+    is(at, "to") && (is(at + 1, "stdout") || is(at + 1, "stdin"))
 }
 
 /// COPY (query) TO STDOUT: as the query, of which one server answers what is over several shards.
@@ -82,7 +76,7 @@ fn query(input: &Input<'_>, tokens: &Tokens, open: usize) -> Plan {
     let Some(inner) = tokens.inside(open) else { return utility::not_understood(input, "COPY in an unknown form") };
     let close = open + 1 + inner.lexemes.len();
     let span = rewrite::shape_span(input.lexed, &tokens.lexemes, Range { first: open + 1, last: close });
-    let span = span.filter(|_| direction(&tokens.lexemes, close + 1).is_some_and(|(from, _)| !from));
+    let span = span.filter(|_| goes_out(&tokens.lexemes, close + 1));
     let mut plan = build::statement(input, &inner, 0);
     let refused = || refusal(catalogue::COPY_MANY_SHARDS, "COPY of a query over several shards", HINT);
     if let PlanKind::Gather(_) = plan.kind {

@@ -460,10 +460,23 @@ pub struct CopyPlan {
     pub table: TableName,
     /// FROM STDIN (true) or TO STDOUT (false).
     pub from: bool,
-    /// Its options ask for a line with the columns' names.
-    pub header: bool,
+    /// Names of a record's fields, in order.
+    pub fields: Vec<Box<str>>,
+    /// The shard key, where the table has one.
+    pub key: Option<CopyKey>,
     /// Why it cannot run over several shards.
     pub refusal: Refusal,
+}
+
+/// The shard key of a table that is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyKey {
+    /// Its column.
+    pub column: Box<str>,
+    /// Its type; None: the table is only planned.
+    pub key_type: Option<KeyType>,
+    /// The column has a default.
+    pub has_default: bool,
 }
 
 /// A statement that pgring answers itself.

@@ -164,8 +164,9 @@ impl Session {
             PlanKind::Copy(copy) => match snapshot.topology.kind(&copy.table) {
                 TableKind::Sharded(table) if !copy.from => {
                     let shards = snapshot.topology.all_owners(table.group);
-                    Box::pin(self.copy_table(copy.header, &shards, values, execution, snapshot)).await
+                    Box::pin(self.copy_table(&shards, values, execution, snapshot)).await
                 }
+                TableKind::Sharded(table) => Box::pin(self.copy_from(copy, table.group, values, snapshot)).await,
                 _ => Err(Self::refused(&copy.refusal).into()),
             },
             PlanKind::CopyQuery(from, to) => Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await,

@@ -4,6 +4,7 @@
 use super::{Fault, Session, calls::Execution, hold::Held};
 use crate::{
     cluster::Snapshot,
+    copy::options,
     execute::{copy_out::copy_out, gather::NO_PARAMETERS, scatter::ScatterError},
     metrics::RouteKind,
     pool::conn::{Conn, ConnError},
@@ -19,7 +20,6 @@ impl Session {
     /// COPY of a table TO STDOUT: what each shard gives, one behind the other.
     pub(super) async fn copy_table(
         &mut self,
-        header: bool,
         shards: &[ShardIndex],
         values: &Values<'_>,
         execution: Option<Execution<'_>>,
@@ -28,6 +28,8 @@ impl Session {
         self.check_fanout(shards.len())?;
         self.admit(shards, Reach::Read, snapshot).await?;
         let mut held = self.ask_all(shards, &request(values.text, execution.as_ref()), snapshot).await?;
+        let options = options::read(std::str::from_utf8(values.text).unwrap_or_default(), "");
+        let header = options.is_some_and(|options| options.header);
         let result = {
             let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
             copy_out(&mut self.client, &mut conns, header).await

@@ -8,6 +8,7 @@ mod batch;
 mod builtin;
 mod calls;
 mod commit;
+mod copy_in;
 mod copy_out;
 mod cursor;
 mod explain;

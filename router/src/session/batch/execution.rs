@@ -19,10 +19,7 @@ use crate::{
     txn::Reach,
 };
 use bytes::BytesMut;
-use pgring_protocol::{
-    frame,
-    message::{build, extended::Execute},
-};
+use pgring_protocol::message::{build, extended::Execute};
 use std::sync::Arc;
 
 /// What PostgreSQL calls a statement that must not stand behind another without a Sync between.
@@ -95,7 +92,7 @@ impl Session {
 
     /// A COPY FROM begins at once where other messages of a batch stand behind it: they are none of its data.
     async fn start_copy(&mut self) -> Result<(), Fault> {
-        self.client.behind_copy = frame::head(&self.batch.input).ok().flatten().map(|head| head.kind);
+        self.client.behind_copy = self.behind();
         if self.client.behind_copy.is_none() {
             return Ok(());
         }

@@ -66,6 +66,8 @@ pub(super) struct Batch {
     committed: bool,
     /// The transaction is the batch's own, and ends with it.
     block: bool,
+    /// The Sync at hand counts as one among the data of a COPY FROM: another one ends the batch.
+    passed_over: bool,
 }
 
 /// A Parse that no server has seen yet.
@@ -143,6 +145,9 @@ impl Session {
             let worked = self.work_all(input).await;
             self.batch.ends = false;
             worked?;
+            if std::mem::take(&mut self.batch.passed_over) {
+                return Ok(self.client.flush().await?);
+            }
             if well_formed.is_ok() {
                 return self.end_batch(again).await;
             }
@@ -151,6 +156,16 @@ impl Session {
             self.fail(fault).await?;
         }
         self.end_batch(None).await
+    }
+
+    /// Kind of the message behind the one at hand, a Sync left out.
+    pub(super) fn behind(&self) -> Option<u8> {
+        frame::head(&self.batch.input).ok().flatten().map(|head| head.kind)
+    }
+
+    /// The execution at hand has asked for the data of a COPY: as PostgreSQL, a Sync that came with it is one among them.
+    pub(super) fn pass_sync_over(&mut self) {
+        self.batch.passed_over = self.batch.ends;
     }
 
     /// What is held, and whether the message behind it, which ends it, is well-formed.
