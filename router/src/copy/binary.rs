@@ -80,7 +80,7 @@ impl Binary {
             if data.len() < end {
                 return lacks(true);
             }
-            if self.fields == key.field {
+            if Some(self.fields) == key.field {
                 self.key = Some(value);
             }
             (self.scanned, self.fields) = (end, self.fields + 1);
@@ -88,7 +88,7 @@ impl Binary {
         let found = match self.key.take() {
             Some(None) => Found::Null,
             Some(Some((from, to))) => of_binary(data.get(from..to).unwrap_or_default(), key),
-            None => Found::Doubt,
+            None => Found::Null,
         };
         let len = std::mem::take(&mut self.scanned);
         self.fields = 0;

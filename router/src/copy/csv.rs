@@ -120,12 +120,13 @@ impl Csv {
 
     /// The key of a line that was found.
     pub(super) fn key(&self, line: &[u8], key: &Key) -> Found {
+        let Some(field) = key.field else { return Found::Null };
         let mut value = Vec::new();
         let (raw, quoted) = if self.quotes {
-            let Some(quoted) = self.quoted_field(line, key.field, &mut value) else { return Found::Doubt };
+            let Some(quoted) = self.quoted_field(line, field, &mut value) else { return Found::Doubt };
             (value.as_slice(), quoted)
         } else {
-            let Some(raw) = self.plain_field(line, key.field) else { return Found::Doubt };
+            let Some(raw) = self.plain_field(line, field) else { return Found::Doubt };
             (raw, false)
         };
         let is_null = if quoted { self.force_null } else { !self.force_not_null };

@@ -153,8 +153,8 @@ pub struct Splitter {
 /// Where the shard key is.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its field, from 0.
-    pub field: usize,
+    /// Its field, from 0; None: it is NULL in every record.
+    pub field: Option<usize>,
     /// All fields.
     pub fields: usize,
     /// Its type.

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn key_of(field: usize, fields: usize, key_type: KeyType) -> Key {
-    Key { field, fields, key_type, utf8: true, csv_marker: true }
+    Key { field: Some(field), fields, key_type, utf8: true, csv_marker: true }
 }
 
 fn splitter(options: &str, key: Key) -> Splitter {
@@ -70,6 +70,9 @@ fn text_is_read_as_postgresql_reads_it() {
     assert_eq!(text("a\t1\rb\t2\rc\t3"), ["1", "2", "3"]);
     assert_eq!(text("a\t1\rb\t2\n"), ["1", "broken"]);
     assert_eq!(text(""), Vec::<String>::new());
+    let without = Key { field: None, ..key_of(0, 1, KeyType::Int4) };
+    assert_eq!(keys(splitter("", without), b"1\n"), ["NULL"]);
+    assert_eq!(keys(splitter("CSV", without), b"1\n"), ["NULL"]);
     let header = splitter("(HEADER, DELIMITER '|', NULL 'x\\y')", key_of(0, 2, KeyType::Int8));
     assert_eq!(keys(header, b"k|v\n1|a\nx\\y|b\n"), ["head", "1", "NULL"]);
 }

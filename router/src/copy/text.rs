@@ -59,7 +59,8 @@ impl Text {
 
     /// The key of a line that was found.
     pub(super) fn key(&self, line: &[u8], key: &Key) -> Found {
-        let Some(raw) = self.field(line, key.field) else { return Found::Doubt };
+        let Some(field) = key.field else { return Found::Null };
+        let Some(raw) = self.field(line, field) else { return Found::Doubt };
         if raw == self.null {
             return Found::Null;
         }

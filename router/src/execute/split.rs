@@ -4,7 +4,7 @@
 //!
 //! Every server gets a COPY of its own with the client's options, and so finds the faults in its records itself. What
 //! stands at the beginning of the data goes to all of them. A record of which the key is not certain goes to a server that
-//! has got a line before; where that one takes it, the whole COPY fails.
+//! has got one before (the first of all goes to each); where it is taken there, the whole COPY fails.
 
 use super::{
     copy_in::out_of_step,
@@ -26,6 +26,7 @@ use pgring_protocol::{
 use std::{
     future::{Future, poll_fn},
     io,
+    ops::Range,
     pin::pin,
     task::Poll,
     time::Duration,
@@ -251,8 +252,8 @@ impl Run<'_> {
                     return Err(Report::new(catalogue::TOO_LARGE).detail("a record of a COPY").into());
                 }
                 Step::More => return Ok(()),
-                Step::Head(len, breaks) => self.to_all(len, lines_of(breaks, known, false)),
-                Step::Lead(len) => self.to_all(len, 0),
+                Step::Head(len, breaks) => self.put_all(len, lines_of(breaks, known, false)),
+                Step::Lead(len) => self.put_all(len, 0),
                 Step::Record(record) => self.record(record, known, owner)?,
                 Step::End => {
                     // As PostgreSQL, the rest is read and not looked at.
@@ -284,22 +285,26 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// So many bytes go to one server.
+    /// A record of so many bytes goes to one server.
     fn to(&mut self, at: usize, len: usize, breaks: Breaks, known: Option<Eol>) {
-        self.input.lines += lines_of(breaks, known, self.input.lines > 0);
-        let client = self.input.lines;
         self.first.get_or_insert(at);
+        self.put(at..at + 1, len, breaks, known);
+    }
+
+    /// A record of so many bytes goes to these servers.
+    fn put(&mut self, which: Range<usize>, len: usize, breaks: Breaks, known: Option<Eol>) {
+        self.input.lines += lines_of(breaks, known, self.input.lines > 0);
         let data = self.input.data.get(..len).unwrap_or_default();
-        if let Some(lane) = self.lanes.get_mut(at) {
+        for lane in self.lanes.get_mut(which).unwrap_or_default() {
             lane.put(data);
             let lines = lines_of(breaks, known, lane.lines.has_some());
-            lane.lines.add(lines, client);
+            lane.lines.add(lines, self.input.lines);
         }
         self.input.data.advance(len);
     }
 
     /// So many bytes of so many lines go to every server.
-    fn to_all(&mut self, len: usize, lines: u64) {
+    fn put_all(&mut self, len: usize, lines: u64) {
         let data = self.input.data.split_to(len);
         self.input.lines += lines;
         for lane in &mut self.lanes {
@@ -312,8 +317,9 @@ impl Run<'_> {
 
     /// So many bytes that PostgreSQL will find wrong, or else `report` is the answer.
     fn doubtful(&mut self, len: usize, breaks: Breaks, known: Option<Eol>, report: Report) {
-        let at = self.first.unwrap_or(0);
-        self.to(at, len, breaks, known);
+        // Who has got a record knows how lines end.
+        let which = self.first.map_or(0..self.lanes.len(), |at| at..at + 1);
+        self.put(which, len, breaks, known);
         self.input.data.clear();
         self.doubt = Some(report);
     }

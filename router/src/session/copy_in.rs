@@ -110,13 +110,10 @@ impl Session {
         let Some(key_type) = key.key_type else {
             return Err(beyond("the table is only planned", "Create it first."));
         };
-        let Some(field) = copy.fields.iter().position(|field| *field == key.column) else {
-            return Err(if key.has_default {
-                beyond("the shard key is not among the columns", "Copy it with the others.")
-            } else {
-                Report::new(catalogue::NULL_KEY).hint("A row of a sharded table needs a value in its shard key.")
-            });
-        };
+        let field = copy.fields.iter().position(|field| *field == key.column);
+        if field.is_none() && key.has_default {
+            return Err(beyond("the shard key is not among the columns", "Copy it with the others."));
+        }
         let version = self.settings.reported("server_version").and_then(|version| {
             let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
             version.get(..digits)?.parse::<u32>().ok()
