@@ -4,6 +4,18 @@
 use super::Catalog;
 use crate::error::CatalogError;
 use std::{collections::HashSet, time::Duration};
+use tokio_postgres::Row;
+
+/// A router that lives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Router {
+    /// This life of it.
+    pub incarnation: String,
+    /// Where other routers reach it.
+    pub address: String,
+    /// Seconds since its first renewal.
+    pub uptime: f64,
+}
 
 /// How long a lease holds after its renewal, by the catalog's clock.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -39,14 +51,25 @@ impl Catalog {
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// Forgets incarnations that have been gone for a day, and this one at once if it `leaves`.
+    /// Forgets incarnations that have been gone for a day.
     ///
     /// # Errors
     /// [`CatalogError`] when the catalog cannot be reached.
-    pub async fn forget_routers(&self, leaves: Option<&str>) -> Result<(), CatalogError> {
-        const FORGET: &str =
-            "DELETE FROM pgring.routers WHERE incarnation = $1 OR renewed < clock_timestamp() - interval '1 day'";
-        self.client().await?.execute(FORGET, &[&leaves]).await?;
+    pub async fn forget_routers(&self) -> Result<(), CatalogError> {
+        const FORGET: &str = "DELETE FROM pgring.routers WHERE renewed < clock_timestamp() - interval '1 day'";
+        self.client().await?.execute(FORGET, &[]).await?;
         Ok(())
+    }
+
+    /// The routers whose leases hold.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when the catalog cannot be reached.
+    pub async fn routers(&self) -> Result<Vec<Router>, CatalogError> {
+        const LIST: &str = "SELECT incarnation, address, extract(epoch FROM clock_timestamp() - started)::float8
+            FROM pgring.routers WHERE renewed > clock_timestamp() - make_interval(secs => $1) ORDER BY address, started";
+        let rows = self.client().await?.query(LIST, &[&LEASE.as_secs_f64()]).await?;
+        let router = |row: &Row| Router { incarnation: row.get(0), address: row.get(1), uptime: row.get(2) };
+        Ok(rows.iter().map(router).collect())
     }
 }

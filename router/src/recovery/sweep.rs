@@ -65,7 +65,7 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
         sweep(&cluster, &database, &mut clients, alive.as_ref(), tidied.elapsed() >= TIDY).await;
         swept = Some(Instant::now());
         if tidied.elapsed() >= TIDY {
-            catalog.forget_routers(None).await.ok();
+            catalog.forget_routers().await.ok();
             tidied = Instant::now();
         }
     }
@@ -247,19 +247,18 @@ async fn confirm(
 /// Removes rows that nobody needs any more. A router may wake up days later and try to commit what was aborted for it.
 async fn tidy(database: &Database, snapshot: &Snapshot, clients: &mut Clients) {
     const DECISIONS: &str = "DELETE FROM pgring.decisions WHERE finished
-        AND at < clock_timestamp() - CASE verdict WHEN 'commit' THEN interval '10 minutes' ELSE interval '30 days' END";
-    const WAITS: &str = "SELECT EXISTS (SELECT FROM pgring.decisions WHERE NOT finished
-        AND at < clock_timestamp() - interval '30 minutes')";
-    const PARTICIPANTS: &str = "DELETE FROM pgring.participants WHERE at < clock_timestamp() - interval '1 hour'";
-    let mut waits = false;
+        AND at < clock_timestamp() - CASE verdict WHEN 'commit' THEN interval '10 minutes' ELSE interval '30 days' END
+        RETURNING gid";
+    const PARTICIPANTS: &str = "DELETE FROM pgring.participants WHERE gid = ANY($1)";
+    let mut gone: Vec<String> = Vec::new();
     for shard in all(snapshot) {
-        let Ok(client) = clients.client(database, snapshot, shard).await else { return };
-        client.execute(DECISIONS, &[]).await.ok();
-        waits |= client.query_one(WAITS, &[]).await.map_or(true, |row| row.get(0));
+        let Ok(client) = clients.client(database, snapshot, shard).await else { continue };
+        let Ok(rows) = client.query(DECISIONS, &[]).await else { continue };
+        gone.extend(rows.iter().map(|row| row.get::<_, String>(0)));
     }
-    for shard in all(snapshot).filter(|_| !waits) {
+    for shard in all(snapshot).filter(|_| !gone.is_empty()) {
         if let Ok(client) = clients.client(database, snapshot, shard).await {
-            client.execute(PARTICIPANTS, &[]).await.ok();
+            client.execute(PARTICIPANTS, &[&gone]).await.ok();
         }
     }
 }

@@ -270,7 +270,11 @@ impl Txn {
         }
         self.ddl |= reach == Reach::Schema;
         if reach.changes() {
-            self.writers.extend(shards.iter().filter(|shard| !self.writers.contains(shard)).collect::<Vec<_>>());
+            for shard in shards {
+                if !self.writers.contains(shard) {
+                    self.writers.push(*shard);
+                }
+            }
         }
         Ok(())
     }

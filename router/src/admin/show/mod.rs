@@ -79,6 +79,7 @@ pub(super) async fn show(cluster: &Arc<Cluster>, caller: &Caller, topic: &ShowTo
     let rows = match topic {
         ShowTopic::Shards => shards::rows(&view).await,
         ShowTopic::InDoubt => in_doubt::rows(&view).await,
+        ShowTopic::Routers => routers::rows(&view).await,
         topic => rows(&view, topic)?,
     };
     Ok(Table { columns: columns(topic).to_vec(), rows, tag: "SHOW".to_owned() })
@@ -92,7 +93,6 @@ fn rows(view: &View, topic: &ShowTopic) -> Result<Vec<Row>, Report> {
         ShowTopic::Tables => tables::rows(view),
         ShowTopic::Groups => groups::rows(view),
         ShowTopic::Operation(id) => return Err(nothing::no_operation(id)),
-        ShowTopic::Routers => routers::rows(view),
         ShowTopic::Pools => pools::rows(view),
         ShowTopic::Clients => clients::rows(view),
         ShowTopic::Servers => servers::rows(view),

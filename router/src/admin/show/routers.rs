@@ -1,10 +1,10 @@
-//! SHOW ROUTERS: the routers of the cluster; this one, as long as routers do not know of each other.
+//! SHOW ROUTERS: this router, and the others that have said in a catalog that they live; what only they know is NULL.
 
 use super::{
     super::{boolean, some},
     ColumnSpec, Row, View,
 };
-use std::sync::atomic::Ordering;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 pub(super) const COLUMNS: &[ColumnSpec] = &[
     ColumnSpec::text("address"),
@@ -15,14 +15,25 @@ pub(super) const COLUMNS: &[ColumnSpec] = &[
     ColumnSpec::float8("uptime_s"),
 ];
 
-pub(super) fn rows(view: &View) -> Vec<Row> {
-    let draining = view.cluster.draining.load(Ordering::Acquire);
-    vec![vec![
-        some(view.cluster.settings.load().general.advertised()),
+pub(super) async fn rows(view: &View) -> Vec<Row> {
+    let cluster = &view.cluster;
+    let draining = cluster.draining.load(Ordering::Acquire);
+    let mut rows = vec![vec![
+        some(cluster.settings.load().general.advertised()),
         some(env!("CARGO_PKG_VERSION")),
         boolean(true),
         some(if draining { "draining" } else { "active" }),
-        some(view.cluster.clients.len()),
-        some(format!("{:.3}", view.cluster.started.elapsed().as_secs_f64())),
-    ]]
+        some(cluster.clients.len()),
+        some(format!("{:.3}", cluster.started.elapsed().as_secs_f64())),
+    ]];
+    let mut known = BTreeSet::from([cluster.flights.incarnation().to_owned()]);
+    for catalog in view.databases.iter().filter_map(|database| database.catalog.as_ref()) {
+        for router in catalog.routers().await.unwrap_or_default() {
+            if known.insert(router.incarnation) {
+                let uptime = some(format!("{:.3}", router.uptime));
+                rows.push(vec![some(router.address), None, boolean(false), some("active"), None, uptime]);
+            }
+        }
+    }
+    rows
 }
