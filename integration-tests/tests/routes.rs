@@ -213,9 +213,26 @@ const SECTIONS: &[Section] = &[
             "UPDATE orders SET status = 'paid'",
             "DELETE FROM orders WHERE customer_id IN (1, 2, 3)",
             "UPDATE customer SET customer_id = 8 WHERE customer_id = 7",
-            "INSERT INTO country VALUES ('it', 'Italia')",
             "INSERT INTO setting VALUES ('limit', 3)",
             "TRUNCATE orders",
+        ],
+    },
+    Section {
+        title: "Writes to reference tables",
+        text: "The statement runs on the default shard, which answers; the rows that it wrote there, not the statement, are then \
+               written on every other shard by their primary key, so that random values, times and identifiers are the same \
+               everywhere. All of it is one transaction. What hides its rows (a CTE that writes, MERGE, functions, code, a new \
+               primary key) is followed by a comparison of the table with its copies, while nobody else writes it. Triggers run \
+               on the default shard only, for which the role needs the right to set `session_replication_role`; foreign keys \
+               hold and act on every shard. A table without primary key is not written, nor is one from sharded rows. \
+               `VERIFY TABLE` compares the copies.",
+        statements: &[
+            "INSERT INTO country VALUES ('it', 'Italia')",
+            "INSERT INTO country VALUES ('it', 'Italy') ON CONFLICT (code) DO UPDATE SET title = excluded.title RETURNING *",
+            "UPDATE country SET title = title || '!' WHERE code IN ('it', 'no') RETURNING code",
+            "WITH gone AS (DELETE FROM country WHERE code = 'no' RETURNING *) SELECT title FROM gone",
+            "DELETE FROM country WHERE code = 'it'",
+            "INSERT INTO country SELECT DISTINCT country, 'none' FROM customer",
         ],
     },
 ];

@@ -16,6 +16,7 @@ mod service;
 pub mod show;
 mod survey;
 mod time;
+mod verify;
 
 pub use desk::encode;
 pub use fault::catalog_report;

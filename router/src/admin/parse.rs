@@ -55,7 +55,7 @@ pub const GRAMMAR: &[(&str, &str)] = &[
     ("ROLLBACK OPERATION id", "takes an operation back"),
     ("FINISH OPERATION id", "gives up the way back and cleans up"),
     ("SET THROTTLE '8MB' [FOR OPERATION id]", "limits the bytes per second that operations move"),
-    ("VERIFY TABLE t", "compares a table's rows with where they should be"),
+    ("VERIFY TABLE t", "compares the copies of a reference table"),
     ("VERIFY OPERATION id", "compares the rows that an operation moves"),
     ("REPAIR SHARD s", "makes a shard's identity and schema right again"),
     ("REPAIR TABLE t", "makes a table's copies equal again"),

@@ -6,7 +6,7 @@ use super::{
     fault::not_built,
     in_doubt,
     parse::{self, AdminCommand, AdminStatement, ShardChange},
-    placement, plan_moves, service, show, some,
+    placement, plan_moves, service, show, some, verify,
 };
 use crate::{
     cluster::{Cluster, Database},
@@ -197,6 +197,7 @@ async fn act(cluster: &Arc<Cluster>, caller: &Caller, statement: &AdminStatement
         AdminCommand::ResolveTransaction { gid, commit } => {
             in_doubt::resolve(cluster, &database()?, gid, *commit, dry_run).await
         }
+        AdminCommand::VerifyTable(table) => verify::table(&database()?, table, dry_run).await,
         command => service::serve(cluster, command, dry_run).await,
     }
 }

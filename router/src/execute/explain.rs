@@ -88,6 +88,10 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             step("generate", String::new(), &text, "values of sequences and random keys are put in; then it is planned")
         }
         PlanKind::Gather(gather) => gathered(gather, values, topology, &text),
+        PlanKind::ReferenceWrite(_) => {
+            let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
+            step("broadcast", names(topology, &all), &text, "runs on the default shard, its rows are written on all")
+        }
         PlanKind::Copy(copy) if copy.from => reject(&copy.refusal),
         PlanKind::Copy(copy) => {
             let shards = match topology.kind(&copy.table) {

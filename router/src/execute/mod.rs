@@ -1,5 +1,6 @@
 //! Execute: a routed plan becomes frames for the client.
 
+pub mod compare;
 mod copy_in;
 pub mod copy_out;
 pub mod explain;
@@ -7,6 +8,7 @@ pub mod explained;
 pub mod frontend;
 pub mod gather;
 mod lane;
+pub mod reference;
 pub mod relay;
 pub mod scatter;
 pub mod shape;

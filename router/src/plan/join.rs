@@ -146,8 +146,8 @@ pub(crate) struct Analysis<'a> {
     pub(super) looked_into: usize,
     /// Writes something.
     pub(crate) writes: bool,
-    /// Writes a reference table.
-    pub(crate) writes_reference: Option<TableName>,
+    /// Reference tables that it writes.
+    pub(crate) writes_reference: Vec<TableName>,
     /// Assigns a shard key.
     pub(crate) assigns_key: Option<TableName>,
     /// An INSERT would take a volatile default: table and column.
@@ -751,7 +751,7 @@ impl<'a> Analysis<'a> {
         self.writes = true;
         let meaning = names::resolve(input, write.table.schema.as_deref(), &write.table.name);
         if let Meaning::Reference(table) = &meaning {
-            self.writes_reference = Some(table.clone());
+            self.writes_reference.push(table.clone());
         }
         let mut scope = Scope::inside(outer);
         let alias = Alias { name: write.alias.clone(), columns: vec![] };

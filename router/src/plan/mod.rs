@@ -17,6 +17,7 @@ mod parted;
 mod predicate;
 mod process;
 mod read;
+mod reference;
 mod refuse;
 mod scope;
 pub mod setting;
@@ -177,6 +178,8 @@ pub enum PlanKind {
     Sharded(Sharded),
     /// Reads tables that are never all on one shard: they are gathered.
     Gather(Box<Gather>),
+    /// May write reference tables.
+    ReferenceWrite(Box<ReferenceWrite>),
     /// Changes the schema: runs on every shard.
     Ddl(Ddl),
     /// COPY of a sharded or reference table; COPY of anything else is `Local`, `Catalog`….
@@ -201,6 +204,53 @@ pub enum PlanKind {
     /// Could not be read and reaches a sharded or reference table: the default shard is asked to *parse* it (never
     /// to run it); its error is the answer, or else this refusal.
     Judge(Refusal),
+}
+
+/// A statement that may write reference tables. It runs on the default shard; the rows that it wrote there are then
+/// written on the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceWrite {
+    /// The tables.
+    pub tables: Vec<TableName>,
+    /// How its rows are known.
+    pub written: Written,
+}
+
+/// How the rows that a statement wrote are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It returns them.
+    Returned(Returned),
+    /// The tables are compared with their copies afterwards.
+    Compared,
+}
+
+/// A write of one table that returns its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// What becomes of the rows.
+    pub action: RowAction,
+    /// Columns that are assigned.
+    pub assigned: Vec<Box<str>>,
+    /// The name that the table's columns go by.
+    pub name: Box<str>,
+    /// Where the list of what is returned ends, or would stand, in coordinates of the shape.
+    pub at: u32,
+    /// The client has a list of its own.
+    pub listed: bool,
+}
+
+/// What a statement does with rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowAction {
+    /// They are new.
+    Insert,
+    /// They are new, or were changed.
+    Upsert,
+    /// They were changed.
+    Update,
+    /// They are gone.
+    Delete,
 }
 
 /// A statement over one group of sharded tables.

@@ -8,7 +8,7 @@ use super::{
     build::Input,
     gather, generate, into,
     join::{Analysis, Called, InsertRows},
-    names,
+    names, reference,
     refuse::{plan, refusal, refuse},
     setting, traces,
     view::Definitions,
@@ -73,7 +73,10 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
     let gathered = || gather::plan(input, &analysis, &definitions, tokens, first).map(Box::new);
     let mut plan = match early(input, &analysis) {
         Some(refusal) => refuse(refusal),
-        None if analysis.instances.is_empty() => plan(unsharded(input, &analysis, tokens), reads_only),
+        None if analysis.instances.is_empty() => {
+            let written = reference::write(input, &analysis, query, tokens, first);
+            plan(written.unwrap_or_else(|| unsharded(input, &analysis, tokens)), reads_only)
+        }
         None => match (apart(&analysis), gathered()) {
             (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
             (Some(refusal), Err(_)) => refuse(refusal),
@@ -112,7 +115,7 @@ fn called(analysis: &Analysis<'_>, wanted: &[Builtin]) -> Option<String> {
 
 /// Whether the body of a user's function, or of one that it calls, names a sharded table: on a server it would see that
 /// server's rows only.
-fn reaches_tables(input: &Input<'_>, name: &Name) -> bool {
+pub(super) fn reaches_tables(input: &Input<'_>, name: &Name) -> bool {
     bodies::any(input, name, &|reached| {
         reached.words.is_some_and(|words| words.iter().any(|word| names::mentions(input, word).0))
     })
@@ -143,13 +146,10 @@ fn early(input: &Input<'_>, analysis: &Analysis<'_>) -> Option<Refusal> {
         let what = format!("{}, a function whose body names a sharded table", name.name);
         return Some(refusal(catalogue::UNSUPPORTED, what, "Run the statements of its body instead."));
     }
-    if let Some(table) = &analysis.writes_reference {
-        return Some(refusal(catalogue::REFERENCE_WRITE, format!("{table}"), "Write it on each server by hand."));
-    }
     if analysis.instances.is_empty() {
         return None;
     }
-    rows(analysis).or_else(|| {
+    reference::beside_sharded(input, analysis).or_else(|| rows(analysis)).or_else(|| {
         let name = called(analysis, &[Builtin::DefaultShard, Builtin::Pins])?;
         let what = format!("{name} together with a sharded table");
         Some(refusal(catalogue::UNSUPPORTED, what, "Call it in a statement of its own."))

@@ -3,11 +3,11 @@
 //! not understood.
 
 use super::{
-    AdminText, Builtin, BuiltinCall, BuiltinColumn, Many, Plan, PlanKind, SessionEffect, Source,
+    AdminText, Builtin, BuiltinCall, BuiltinColumn, Many, Plan, PlanKind, SessionEffect, Source, Written,
     build::{self, Input},
     copy, ddl,
     names::{self, Meaning},
-    predicate,
+    predicate, reference,
     refuse::{plan, refusal, refuse},
     traces,
 };
@@ -18,6 +18,7 @@ use crate::{
         parse::{Kind, Lexeme, Tokens},
         rewrite::{self, Range},
         verb::first_word,
+        words::Words,
     },
 };
 
@@ -55,18 +56,17 @@ fn over_tables(input: &Input<'_>, _tokens: &Tokens, verb: &str) -> Plan {
 
 /// DO and CALL: code sees its own server's rows only.
 fn code(input: &Input<'_>) -> Plan {
-    match mentioned(input) {
-        (false, false) => {
-            let mut plan = plan(PlanKind::Local, false);
-            traces::note(input, words(input.text), &mut plan.session);
-            plan
-        }
-        _ => refuse(refusal(
-            catalogue::UNSUPPORTED,
-            "code that names a sharded or reference table",
-            "Run its statements one by one.",
-        )),
+    if mentioned(input).0 {
+        let hint = "Run its statements one by one.";
+        return refuse(refusal(catalogue::UNSUPPORTED, "code that names a sharded table", hint));
     }
+    let mut plan = match reference::of_text(input) {
+        Some(Ok(kind)) => plan(kind, false),
+        Some(Err(refusal)) => return refuse(refusal),
+        None => plan(PlanKind::Local, false),
+    };
+    traces::note(input, words(input.text), &mut plan.session);
+    plan
 }
 
 fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
@@ -113,8 +113,11 @@ fn explain(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
 
 /// The plan of an EXPLAIN from that of its statement: never merged, and without effect unless it is executed.
 fn explained(mut inner: Plan, analyze: bool, statement_at: u32) -> Plan {
-    if let PlanKind::Gather(_) = inner.kind {
-        inner.kind = PlanKind::Explain(statement_at);
+    match &mut inner.kind {
+        PlanKind::Gather(_) => inner.kind = PlanKind::Explain(statement_at),
+        PlanKind::ReferenceWrite(write) if analyze => write.written = Written::Compared,
+        PlanKind::ReferenceWrite(_) => inner.kind = PlanKind::Local,
+        _ => {}
     }
     if let PlanKind::Sharded(sharded) = &mut inner.kind {
         if !matches!(sharded.many, Many::Refuse(_)) {
@@ -290,13 +293,33 @@ pub(super) fn not_understood(input: &Input<'_>, why: &str) -> Plan {
         return plan(PlanKind::Judge(refusal(catalogue::UNSUPPORTED, what, hint)), false);
     }
     let (sharded, reference) = mentioned(input);
-    if sharded || (reference && !surely_reads(&words(input.text))) {
+    let reads = surely_reads(&words(input.text));
+    if !sharded
+        && !reads
+        && is_write(input.text)
+        && let Some(Ok(kind)) = reference::of_text(input)
+    {
+        // Whatever it does to them, they are compared afterwards.
+        let mut written = plan(kind, false);
+        traces::note(input, words(input.text), &mut written.session);
+        return written;
+    }
+    if sharded || (reference && !reads) {
         let hint = "Write the statement in a simpler form, or reach the tables one by one.";
         return plan(PlanKind::Judge(refusal(catalogue::NOT_UNDERSTOOD, why, hint)), false);
     }
     let mut passed = plan(PlanKind::Local, false);
     traces::note(input, words(input.text), &mut passed.session);
     passed
+}
+
+/// INSERT, UPDATE, DELETE or MERGE, perhaps behind a WITH.
+fn is_write(text: &str) -> bool {
+    let is_verb = |word: &str| ["insert", "update", "delete", "merge"].contains(&word);
+    match Words::new(text).name() {
+        Some(first) => is_verb(&first) || (first == "with" && words(text).iter().any(|word| is_verb(word))),
+        None => false,
+    }
 }
 
 fn surely_reads(words: &[String]) -> bool {

@@ -108,7 +108,7 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
-            PlanKind::Gather(_) | PlanKind::Explain(_) | PlanKind::CopyQuery(..)
+            PlanKind::Gather(_) | PlanKind::Explain(_) | PlanKind::CopyQuery(..) | PlanKind::ReferenceWrite(_)
                 if snapshot.topology.shards.len() == 1 =>
             {
                 server(default, reach)
@@ -172,6 +172,7 @@ impl Session {
             PlanKind::CopyQuery(from, to) => Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await,
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
+            PlanKind::ReferenceWrite(write) => Box::pin(self.write_reference(write, values, execution, snapshot)).await,
             PlanKind::Ddl(ddl) => self.ddl(ddl, values, execution, snapshot).await.map(|()| RouteKind::Broadcast),
             PlanKind::ExplainRoute { statement_at, .. } => {
                 let explained = Box::pin(self.explain_route(*statement_at, values, execution, snapshot));

@@ -24,6 +24,7 @@ mod own;
 mod own_schema;
 mod pins;
 pub mod prepared;
+mod reference;
 mod roles;
 mod sequences;
 mod settings;

@@ -178,7 +178,7 @@ impl Session {
             (Target::Special, PlanKind::Refuse(refusal) | PlanKind::Judge(refusal)) => {
                 return Err(Self::refused(refusal).into());
             }
-            (Target::Special, PlanKind::Sharded(_) | PlanKind::Gather(_)) => None,
+            (Target::Special, PlanKind::Sharded(_) | PlanKind::Gather(_) | PlanKind::ReferenceWrite(_)) => None,
             (Target::Special, _) => return Err(execute_over_shards().into()),
         };
         Ok(Executed { prepared, arguments, text: text.into(), spans: spans.into(), plan, place })

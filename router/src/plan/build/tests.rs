@@ -1,6 +1,6 @@
 use super::{Input, Rules, build};
 use crate::{
-    plan::{Generate, Many, Part, Piece, Plan, PlanKind, Recipe, Source, Splice},
+    plan::{Generate, Many, Part, Piece, Plan, PlanKind, Recipe, Source, Splice, Written},
     sql::fingerprint::{Lexed, lex},
     topology::schema::{Column, Default, Generator, Relation, RelationKind, Schema, Volatility},
 };
@@ -242,6 +242,14 @@ fn line(text: &str, plan: &Plan) -> String {
         PlanKind::Catalog => "catalog".into(),
         PlanKind::Local => "local".into(),
         PlanKind::Gather(_) => "gather".into(),
+        PlanKind::ReferenceWrite(write) => {
+            let way = match &write.written {
+                Written::Returned(returned) => format!("{:?}", returned.action).to_lowercase(),
+                Written::Compared => "compared".into(),
+            };
+            let tables = write.tables.iter().map(|table| format!(" {}", table.name)).collect::<String>();
+            format!("reference {way}{tables}")
+        }
         PlanKind::Reference => "reference".into(),
         PlanKind::Refuse(refusal) => format!("refuse {}", refusal.reason.number),
         PlanKind::Judge(_) => "judge".into(),

@@ -121,11 +121,11 @@ pub(super) fn has_rows(portal: &Portal) -> bool {
     if portal.plan.copies_out() {
         return false;
     }
-    use PlanKind::{Builtin, Explain, ExplainRoute, Gather, Refuse, Sharded};
+    use PlanKind::{Builtin, Explain, ExplainRoute, Gather, ReferenceWrite, Refuse, Sharded};
     matches!(portal.prepared.verb, Some(Verb::Show(_) | Verb::Execute { .. } | Verb::Fetch { is_move: false, .. }))
         || matches!(
             portal.plan.kind,
-            Sharded(_) | Gather(_) | Explain(_) | ExplainRoute { .. } | Builtin(_) | Refuse(_)
+            Sharded(_) | Gather(_) | ReferenceWrite(_) | Explain(_) | ExplainRoute { .. } | Builtin(_) | Refuse(_)
         )
 }
 
