@@ -6,12 +6,12 @@ mod graph;
 
 use crate::{
     cluster::{self, Cluster, Database},
-    control::{self, ControlError},
     pool::BackendState,
+    recovery::{Clients, RecoveryError},
     registry::Doing,
 };
 use graph::{Graph, Wait};
-use pgring_config::error::CatalogError;
+use pgring_config::{error::CatalogError, ids::ShardIndex};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -19,9 +19,12 @@ use std::{
     time::Duration,
 };
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_postgres::Client;
 
 /// How often it is looked whether somebody waits.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked again while somebody runs a statement for long, and nobody waits for a lock.
+const REST: Duration = Duration::from_secs(1);
 /// Who has run one statement for so many seconds may be waiting for a lock.
 const LONG: f64 = 0.4;
 
@@ -40,13 +43,14 @@ enum DeadlockError {
     #[error("{0}")]
     Catalog(#[from] CatalogError),
     #[error("{0}")]
-    Control(#[from] ControlError),
+    Shard(#[from] RecoveryError),
 }
 
 /// Looks for deadlocks until the database is gone.
 pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut clients = Clients::default();
     let mut told = false;
     loop {
         ticks.tick().await;
@@ -61,8 +65,13 @@ pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
             continue;
         }
         told = true;
-        if let Err(error) = look(&cluster, &database).await {
+        let waited = look(&cluster, &database, &mut clients).await.unwrap_or_else(|error| {
             tracing::debug!(database = %database.name, %error, "deadlocks cannot be looked for now");
+            false
+        });
+        drop((cluster, database));
+        if !waited {
+            tokio::time::sleep(REST).await;
         }
     }
 }
@@ -101,7 +110,8 @@ async fn publish(
     Ok(all.into_iter().filter_map(read).collect())
 }
 
-async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), DeadlockError> {
+/// Breaks what deadlocks there are; returns whether anybody waits for a lock.
+async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>, clients: &mut Clients) -> Result<bool, DeadlockError> {
     let working = working(cluster, database);
     let mut everywhere = publish(cluster, database, &working).await?;
     let own = cluster.flights.incarnation().to_owned();
@@ -114,11 +124,14 @@ async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), De
     }
     let mut graph = Graph::default();
     let snapshot = database.snapshot().clone();
-    for shard in &snapshot.topology.shards {
+    let mut waited = false;
+    for (at, shard) in snapshot.topology.shards.iter().enumerate() {
         let name = shard.name.as_str();
         // One that does not answer has nobody who waits there for long.
-        let Ok(sessions) = sessions(database, &shard.connection.0).await else { continue };
+        let Ok(client) = clients.client(database, &snapshot, ShardIndex(at as u16)).await else { continue };
+        let Ok(sessions) = sessions(client).await else { continue };
         for session in sessions {
+            waited |= !session.waits_for.is_empty();
             let node = |pid: i32| owners.get(&(name.to_owned(), pid)).cloned();
             let Some(waiter) = node(session.pid) else { continue };
             graph.began(&waiter, session.began);
@@ -136,7 +149,7 @@ async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>) -> Result<(), De
             cluster::cancel(&client).await;
         }
     }
-    Ok(())
+    Ok(waited)
 }
 
 /// A transaction on a shard.
@@ -148,11 +161,10 @@ struct Open {
 }
 
 /// The transactions on a shard.
-async fn sessions(database: &Database, connection: &str) -> Result<Vec<Open>, ControlError> {
+async fn sessions(client: &Client) -> Result<Vec<Open>, RecoveryError> {
     const OPEN: &str = "SELECT pid, extract(epoch FROM xact_start)::float8,
         CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END
         FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL";
-    let client = control::connect(connection, &database.name, &database.server_tls).await?;
     let rows = client.query(OPEN, &[]).await?;
     Ok(rows.iter().map(|row| Open { pid: row.get(0), began: row.get(1), waits_for: row.get(2) }).collect())
 }

@@ -9,6 +9,7 @@ mod shards;
 mod sweep;
 
 pub use arbiter::{finish, resolve, verdict};
+pub use shards::Clients;
 pub use sweep::{in_doubt, keep};
 
 use crate::control::ControlError;

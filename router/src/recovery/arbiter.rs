@@ -4,24 +4,41 @@
 use super::{RecoveryError, Verdict, shards};
 use crate::cluster::{Database, Snapshot};
 use pgring_config::{gid::Gid, ids::ShardIndex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_postgres::{Client, error::SqlState, types::ToSql};
 
 /// How long a decider that is about to commit is waited for beyond the lock time-out before its session is ended.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a client waits for a decision to be read back, and for a shard to hear of it.
+const READ_BACK: Duration = Duration::from_secs(5);
+/// How often that is tried.
+const AGAIN: Duration = Duration::from_millis(100);
+
 const READ: &str = "SELECT verdict FROM pgring.decisions WHERE gid = $1";
 const ABORT: &str =
     "INSERT INTO pgring.decisions (gid, verdict, finished) VALUES ($1, 'abort', true) ON CONFLICT DO NOTHING";
 
-/// Asks the decider how a transaction ended; one that was not decided is aborted by this. None: it cannot be asked now.
+/// Asks the decider how a transaction ended; one that was not decided is aborted by this. None: it cannot be asked
+/// within the patience that a client has.
 pub async fn verdict(database: &Database, snapshot: &Snapshot, gid: &Gid) -> Option<Verdict> {
-    let found = async {
-        let decider = decider(snapshot, gid)?;
-        let client = shards::connect(database, snapshot, decider).await?;
-        arbitrate(&client, database, snapshot, decider, gid).await
-    };
-    found.await.inspect_err(|error| tracing::warn!(%gid, %error, "a transaction's decision cannot be read now")).ok()
+    let begun = Instant::now();
+    loop {
+        let found = async {
+            let decider = decider(snapshot, gid)?;
+            let client = shards::connect(database, snapshot, decider).await?;
+            arbitrate(&client, database, snapshot, decider, gid).await
+        };
+        match found.await {
+            Ok(verdict) => return Some(verdict),
+            Err(error) if begun.elapsed() >= READ_BACK => {
+                tracing::warn!(%gid, %error, "a transaction's decision cannot be read now");
+                return None;
+            }
+            // A server that was killed is back soon.
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
 }
 
 /// The shard that decides.
@@ -83,7 +100,8 @@ async fn outwait(
     Ok(())
 }
 
-/// Ends a prepared transaction on a shard, as the role that prepared it.
+/// Ends a prepared transaction on a shard, as the role that prepared it. What is committed is waited for as long as a
+/// client has patience: who reads there next should see it.
 ///
 /// # Errors
 /// [`RecoveryError::Lost`] where a committed transaction is neither prepared nor was committed.
@@ -94,8 +112,16 @@ pub async fn finish(
     gid: &Gid,
     verdict: Verdict,
 ) -> Result<(), RecoveryError> {
-    let client = shards::connect(database, snapshot, shard).await?;
-    finish_on(&client, gid, verdict).await
+    let begun = Instant::now();
+    loop {
+        let finished = async { finish_on(&shards::connect(database, snapshot, shard).await?, gid, verdict).await };
+        match finished.await {
+            Err(RecoveryError::Control(_)) if verdict == Verdict::Commit && begun.elapsed() < READ_BACK => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            finished => return finished,
+        }
+    }
 }
 
 /// As [`finish`], over a connection that is there.

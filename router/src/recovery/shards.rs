@@ -28,16 +28,22 @@ pub(super) async fn connect(
     Ok(client)
 }
 
-/// Connections that are kept from one sweep to the next.
+/// pgring's own connections to the shards of a database, kept from one look at them to the next.
 #[derive(Default)]
-pub(super) struct Clients(HashMap<ShardName, (Connection, Client)>);
+pub struct Clients(HashMap<ShardName, (Connection, Client)>);
+
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Clients {
     /// The connection to a shard, made anew if it was lost.
     ///
     /// # Errors
     /// [`RecoveryError::Control`].
-    pub(super) async fn client(
+    pub async fn client(
         &mut self,
         database: &Database,
         snapshot: &Snapshot,

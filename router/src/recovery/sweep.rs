@@ -16,7 +16,10 @@ use std::{
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval},
+};
 use tokio_postgres::Client;
 
 /// How often this router says that it lives.
@@ -42,32 +45,58 @@ struct Found {
     whole: bool,
 }
 
+/// Incarnations of routers that live; None: not known yet.
+type Alive = watch::Sender<Option<HashSet<String>>>;
+
 /// Renews this router's lease and ends what crashes left behind, until the database is gone.
 pub async fn keep(cluster: Weak<Cluster>, database: Weak<Database>) {
-    let mut ticks = interval(RENEW);
+    let alive = watch::Sender::new(None);
+    // A shard that does not answer holds up a sweep, and must not hold up the lease.
+    tokio::join!(renew(&cluster, &database, &alive), sweeps(&cluster, &database, &alive));
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut clients = Clients::default();
-    let mut alive = None;
-    let mut swept: Option<Instant> = None;
-    let mut tidied = Instant::now();
+    ticks
+}
+
+async fn renew(cluster: &Weak<Cluster>, database: &Weak<Database>, alive: &Alive) {
+    let mut ticks = ticks(RENEW);
     loop {
         ticks.tick().await;
         let (Some(cluster), Some(database)) = (cluster.upgrade(), database.upgrade()) else { break };
         let Some(catalog) = &database.catalog else { break };
-        let settings = cluster.settings.load_full();
-        match catalog.renew_lease(cluster.flights.incarnation(), settings.general.advertised().as_ref()).await {
-            Ok(incarnations) => alive = Some(incarnations),
+        let address = cluster.settings.load().general.advertised();
+        match catalog.renew_lease(cluster.flights.incarnation(), &address).await {
+            Ok(incarnations) => {
+                alive.send_replace(Some(incarnations));
+            }
             Err(error) => tracing::debug!(database = %database.name, %error, "this router's lease cannot be renewed"),
         }
-        if swept.is_some_and(|at| at.elapsed() < settings.transactions.recovery_interval) {
-            continue;
-        }
-        sweep(&cluster, &database, &mut clients, alive.as_ref(), tidied.elapsed() >= TIDY).await;
-        swept = Some(Instant::now());
-        if tidied.elapsed() >= TIDY {
-            catalog.forget_routers().await.ok();
-            tidied = Instant::now();
-        }
+    }
+}
+
+async fn sweeps(cluster: &Weak<Cluster>, database: &Weak<Database>, alive: &Alive) {
+    let mut known = alive.subscribe();
+    // Who lives is known before the first, where the catalog answers.
+    tokio::time::timeout(RENEW * 3, known.wait_for(Option::is_some)).await.ok();
+    let mut clients = Clients::default();
+    let mut tidied = Instant::now();
+    loop {
+        let every = {
+            let (Some(cluster), Some(database)) = (cluster.upgrade(), database.upgrade()) else { break };
+            let Some(catalog) = &database.catalog else { break };
+            let alive = alive.borrow().clone();
+            let tidies = tidied.elapsed() >= TIDY;
+            sweep(&cluster, &database, &mut clients, alive.as_ref(), tidies).await;
+            if tidies {
+                catalog.forget_routers().await.ok();
+                tidied = Instant::now();
+            }
+            cluster.settings.load().transactions.recovery_interval
+        };
+        tokio::time::sleep(every).await;
     }
 }
 
