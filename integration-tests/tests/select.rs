@@ -12,9 +12,9 @@ use pgring_integration_tests::oracle::{
 use pgring_integration_tests::{Cluster, Postgres, shards};
 
 /// How many statements of the files may bear the mark `-- may refuse`. It only ever falls.
-const CEILING: usize = 67;
+const CEILING: usize = 28;
 /// How many statements several shards may refuse when their rows are fetched in portions. It only ever falls.
-const CEILING_OF_PORTIONS: usize = 406;
+const CEILING_OF_PORTIONS: usize = 40;
 /// How many statements the files hold at least.
 const STATEMENTS: usize = 1200;
 /// The traps of reading; the others are about writes, sessions and code (`cases/traps`).

@@ -1,55 +1,31 @@
 -- Views over sharded, reference and local tables, and functions of users.
 
 -- case: rows of one table
--- may refuse
 SELECT * FROM v_site;
--- may refuse
 SELECT * FROM v_site WHERE site_id = 3;
--- may refuse
 SELECT site_id FROM v_site WHERE site_id IN (3, 6, 9) AND grade > 0;
--- may refuse
 SELECT name FROM v_site ORDER BY site_id LIMIT 5;
--- may refuse
 SELECT grade, count(*) FROM v_site GROUP BY grade;
--- may refuse
 SELECT v.site_id, t.visit_id FROM v_site v JOIN visit t USING (site_id) WHERE t.qty = 1;
--- may refuse
 SELECT v.site_id, e.level FROM v_site v JOIN event e USING (site_id);
--- may refuse
 SELECT v_site.site_id FROM public.v_site WHERE v_site.grade = 3;
--- may refuse
 TABLE v_site;
 
 -- case: groups and joins inside
--- may refuse
 SELECT * FROM v_total;
--- may refuse
 SELECT * FROM v_total WHERE site_id = 5;
--- may refuse
 SELECT * FROM v_total WHERE total > 300 ORDER BY total DESC, site_id;
--- may refuse
 SELECT count(*), sum(visits) FROM v_total;
--- may refuse
 SELECT * FROM v_grade;
--- may refuse
 SELECT * FROM v_grade WHERE grade = 4;
--- may refuse
 SELECT max(sites) FROM v_grade;
--- may refuse
 SELECT * FROM v_joined WHERE grade = 5;
--- may refuse
 SELECT grade, sum(amount) FROM v_joined GROUP BY grade;
--- may refuse
 SELECT s.name, t.total FROM site s LEFT JOIN v_total t USING (site_id) WHERE s.grade = 6;
--- may refuse
 SELECT g.sites, s.site_id FROM v_grade g JOIN site s USING (grade) WHERE s.site_id BETWEEN 1 AND 9;
--- may refuse
 SELECT * FROM v_over;
--- may refuse
 SELECT * FROM v_over WHERE total IS NULL;
--- may refuse
 SELECT * FROM v_mixed WHERE n < 12;
--- may refuse
 SELECT count(*) FROM v_mixed;
 
 -- case: reference tables

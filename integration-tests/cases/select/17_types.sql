@@ -86,7 +86,6 @@ SELECT sku, (size).* FROM item WHERE (size).tag IS NOT NULL;
 SELECT (size).h, count(*) FROM item GROUP BY (size).h ORDER BY 1;
 SELECT a.sku, b.sku FROM item a JOIN item b ON a.size = b.size AND a.sku < b.sku;
 SELECT max((size).h), array_agg(DISTINCT (size).w ORDER BY (size).w) FROM item;
--- may refuse
 SELECT item FROM item WHERE sku IN ('a', 'A');
 SELECT sku, span, lower(span), upper_inc(span), isempty(span) FROM item;
 SELECT span, count(*) FROM item GROUP BY span;

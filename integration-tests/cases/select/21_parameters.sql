@@ -112,14 +112,10 @@ EXECUTE one (4);
 EXECUTE one (NULL);
 DEALLOCATE one;
 PREPARE many (int) AS SELECT grade, count(*) FROM site WHERE grade > $1 GROUP BY grade;
--- may refuse
 EXECUTE many (2);
--- may refuse
 EXECUTE many (100);
 DEALLOCATE many;
 PREPARE pairs AS SELECT e.event_id, s.name FROM event e JOIN site s ON s.site_id = e.site_id WHERE e.level = 2;
--- may refuse
 EXECUTE pairs;
--- may refuse
 EXECUTE pairs;
 DEALLOCATE pairs;

@@ -10,7 +10,6 @@ COMMIT;
 
 -- case: merged in order
 BEGIN;
--- may refuse
 DECLARE c CURSOR FOR SELECT site_id, grade FROM site ORDER BY site_id;
 FETCH 3 FROM c;
 FETCH NEXT FROM c;
@@ -24,7 +23,6 @@ COMMIT;
 
 -- case: back and forth
 BEGIN;
--- may refuse
 DECLARE c SCROLL CURSOR FOR SELECT site_id FROM site ORDER BY site_id DESC;
 FETCH 5 FROM c;
 FETCH BACKWARD 2 FROM c;
@@ -41,7 +39,6 @@ ROLLBACK;
 
 -- case: aggregates
 BEGIN;
--- may refuse
 DECLARE c CURSOR FOR SELECT grade, count(*) FROM site GROUP BY grade ORDER BY grade;
 FETCH 4 FROM c;
 FETCH 40 FROM c;
@@ -49,7 +46,6 @@ COMMIT;
 
 -- case: gathered
 BEGIN;
--- may refuse
 DECLARE c NO SCROLL CURSOR FOR SELECT s.site_id, e.level FROM site s JOIN event e ON e.site_id = s.site_id WHERE e.level = 3 ORDER BY 1, e.event_id;
 FETCH 6 FROM c;
 MOVE 2 FROM c;
@@ -59,7 +55,6 @@ COMMIT;
 
 -- case: two at once
 BEGIN;
--- may refuse
 DECLARE a CURSOR FOR SELECT site_id FROM site ORDER BY site_id;
 DECLARE b CURSOR FOR SELECT sku FROM item ORDER BY sku;
 FETCH 2 FROM a;
@@ -71,7 +66,6 @@ COMMIT;
 
 -- case: beyond its transaction
 BEGIN;
--- may refuse
 DECLARE held CURSOR WITH HOLD FOR SELECT site_id FROM site ORDER BY site_id LIMIT 20;
 FETCH 3 FROM held;
 COMMIT;
@@ -82,7 +76,6 @@ CLOSE held;
 -- expect: error
 FETCH 1 FROM nothing;
 CLOSE nothing;
--- may refuse
 DECLARE c CURSOR FOR SELECT site_id FROM site;
 
 -- case: transactions over several shards

@@ -40,7 +40,6 @@ SELECT count(*) FROM visit TABLESAMPLE BERNOULLI (0) REPEATABLE (5);
 SELECT site_id, name FROM site TABLESAMPLE BERNOULLI (50) LIMIT 1;
 
 -- case: inheritance and system columns
--- may refuse
 SELECT count(*) FROM ONLY site;
 SELECT site_id FROM ONLY site WHERE site_id = 3;
 -- may refuse

@@ -12,31 +12,22 @@ EXPLAIN (FORMAT JSON) SELECT count(*) FROM visit WHERE site_id = 11;
 
 -- case: several shards
 -- compare: columns
--- may refuse
 EXPLAIN SELECT name FROM site;
 -- compare: columns
--- may refuse
 EXPLAIN SELECT grade, count(*) FROM site GROUP BY grade ORDER BY 2 LIMIT 3;
 -- compare: columns
--- may refuse
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) SELECT site_id FROM site ORDER BY site_id LIMIT 3;
 -- compare: columns
--- may refuse
 EXPLAIN (FORMAT JSON) SELECT name FROM site;
 -- compare: columns
--- may refuse
 EXPLAIN SELECT s.name, e.level FROM site s JOIN event e ON e.site_id = s.site_id;
 -- compare: columns
--- may refuse
 EXPLAIN ANALYZE SELECT count(DISTINCT grade) FROM site;
 -- compare: columns
--- may refuse
 EXPLAIN (FORMAT YAML) SELECT site_id, rank() OVER (ORDER BY grade) FROM site;
 -- compare: columns
--- may refuse
 EXPLAIN VERBOSE SELECT * FROM v_total;
 -- expect: error
 EXPLAIN SELECT nothing FROM site;
--- may refuse
 EXPLAIN (NONSENSE) SELECT name FROM site;
 EXPLAIN SELECT site_id FROM site WHERE site_id = 'x';

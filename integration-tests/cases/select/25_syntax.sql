@@ -43,9 +43,7 @@ SELECT site_id FROM site WHERE (opened, opened + 3) OVERLAPS (date '2020-05-01',
 SELECT (s).name, (s).grade FROM site s WHERE site_id = 3;
 SELECT (size).* FROM item WHERE sku = 'a';
 SELECT s.* FROM site s WHERE s.site_id IN (1, 2);
--- may refuse
 SELECT s FROM site s WHERE s.site_id IN (1, 2);
--- may refuse
 SELECT s IS NULL, count(*) FROM site s GROUP BY 1;
 
 -- case: operators and functions

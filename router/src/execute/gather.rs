@@ -351,6 +351,8 @@ async fn copy(
 pub struct Answering<'a> {
     /// The statement's columns, as the tables themselves have them.
     pub fields: &'a [Field],
+    /// Types of the rows of tables and views, and of their copies'.
+    pub row_types: &'a [(u32, u32)],
     /// The client gets a RowDescription.
     pub describe: bool,
 }
@@ -366,7 +368,7 @@ pub async fn answer(client: &mut Frontend, home: &mut Conn, how: Answering<'_>) 
             b'T' => {
                 let found = result::row_description(&body)
                     .map_err(|error| ScatterError::Backend(ConnError::Protocol(error.to_string())))?;
-                let fields = true_fields(how.fields, &found)?;
+                let fields = true_fields(how, &found)?;
                 if how.describe {
                     build::row_description(&mut client.out, &fields);
                 }
@@ -394,8 +396,11 @@ pub async fn answer(client: &mut Frontend, home: &mut Conn, how: Answering<'_>) 
 }
 
 /// The answer's columns, said to come from the tables themselves.
-fn true_fields(known: &[Field], found: &[Field]) -> Result<Vec<Field>, ScatterError> {
-    let alike = |known: &Field, found: &Field| known.type_oid == found.type_oid;
+fn true_fields(how: Answering<'_>, found: &[Field]) -> Result<Vec<Field>, ScatterError> {
+    let known = how.fields;
+    let alike = |known: &Field, found: &Field| {
+        known.type_oid == found.type_oid || how.row_types.contains(&(known.type_oid, found.type_oid))
+    };
     if known.len() != found.len() || !known.iter().zip(found).all(|(known, found)| alike(known, found)) {
         return Err(ScatterError::Report(Box::new(
             Report::new(catalogue::MANY_SHARDS)

@@ -179,7 +179,7 @@ fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Ref
 
 fn splittable(analysis: &Analysis<'_>, query: &Query) -> Result<(), Refusal> {
     let cases = [
-        analysis.locks.then_some("a locking clause"),
+        (analysis.locks && !may_lock(analysis, query)).then_some("a locking clause"),
         query.with_ties.then_some("FETCH FIRST … WITH TIES"),
         analysis.apart,
         analysis.unsplittable.as_deref(),
@@ -188,6 +188,12 @@ fn splittable(analysis: &Analysis<'_>, query: &Query) -> Result<(), Refusal> {
         Some(what) => Err(no(what)),
         None => Ok(()),
     }
+}
+
+/// Each shard locks the rows that it gives, and no others: those that one PostgreSQL would lock.
+fn may_lock(analysis: &Analysis<'_>, query: &Query) -> bool {
+    let cut = query.limit.is_some() || query.offset.is_some();
+    query.locks && !analysis.locks_inside && !cut && !analysis.reference
 }
 
 /// The instance that every other one follows, so that each row of the answer comes from its shard alone.

@@ -235,6 +235,7 @@ impl Statement<'_> {
         let mut plan = planned(PlanKind::Local, false);
         plan.session.pin = Some("temporary table");
         plan.session.creates_temp.push(name.into());
+        plan.session.executes = (at..self.end()).any(|at| self.is(at, "as") && self.is(at + 1, "execute"));
         Ok(plan)
     }
 
@@ -504,7 +505,10 @@ impl Statement<'_> {
             0
         };
         let Some(inner) = self.tokens.range(query, last) else { return unread() };
+        let executes = !materialized && self.is(query, "execute");
         match build::statement(self.input, &inner, 0).kind {
+            // What the prepared statement is, is seen when it is executed.
+            _ if executes => {}
             PlanKind::Local | PlanKind::Reference | PlanKind::Catalog | PlanKind::Anywhere => {}
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(refusal),
             _ => {
@@ -525,7 +529,9 @@ impl Statement<'_> {
             let no_data = Splice { start, end, with: vec![Piece::Text(" WITH NO DATA".into())] };
             elsewhere = Elsewhere::Spliced(vec![no_data]);
         }
-        Ok(ddl(Ddl { creates: vec![created], elsewhere, ..everywhere() }))
+        let mut plan = ddl(Ddl { creates: vec![created], elsewhere, ..everywhere() });
+        plan.session.executes = executes;
+        Ok(plan)
     }
 
     fn create_index(&self, at: usize, unique: bool) -> Changed {

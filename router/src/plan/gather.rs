@@ -82,7 +82,7 @@ pub(super) fn plan(
     let times = calls(input, analysis)?;
     let lexemes = &tokens.lexemes[first..];
     let mut needed = Needed::of(lexemes);
-    needed.all |= analysis.by_place || analysis.rows > 0;
+    needed.all |= analysis.by_place || analysis.rows > 0 || analysis.derived_rows;
     let mut views = views::of(input, analysis, definitions, &needed, 0)?;
     views::note(analysis, definitions, &mut needed);
     let mut inputs = vec![];
@@ -93,7 +93,8 @@ pub(super) fn plan(
         Times { in_views: true, .. } => Timed::Hidden,
         Times { outside: true, .. } => time::timed(input, &tokens.lexemes, first),
     };
-    Ok(Gather { inputs, views, timed })
+    let rows = analysis.rows > analysis.rows_in_calls || analysis.derived_rows;
+    Ok(Gather { inputs, views, timed, temporary: analysis.temporary, rows })
 }
 
 /// Where calls depend on when the transaction began.
@@ -202,7 +203,7 @@ fn point(
     inputs: &mut [GatherInput],
     views: &mut [GatherView],
 ) -> Result<(), Refusal> {
-    clash(inputs, views)?;
+    clash(input, inputs, views)?;
     for one in inputs {
         one.splices = qualified(input, lexemes, &one.table);
     }
@@ -213,8 +214,8 @@ fn point(
 }
 
 /// Two relations of one name cannot both be hidden.
-fn clash(inputs: &[GatherInput], views: &[GatherView]) -> Result<(), Refusal> {
-    let mut names: Vec<&str> = vec![];
+fn clash(input: &Input<'_>, inputs: &[GatherInput], views: &[GatherView]) -> Result<(), Refusal> {
+    let mut names: Vec<&str> = input.temp_tables.iter().map(|name| &**name).collect();
     for name in inputs.iter().map(|input| &*input.copy).chain(views.iter().map(|view| &*view.copy)) {
         if names.contains(&name) {
             return Err(no(format!("two relations of the name {name:?}")));
@@ -229,11 +230,13 @@ fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {
         (analysis.writes, "a statement that writes"),
         (analysis.locks, "a locking clause"),
         (analysis.into, "SELECT INTO"),
-        (analysis.temporary, "a sharded table and a temporary one"),
         (analysis.system, "a sharded table and a system catalog"),
         (analysis.special, "ONLY or TABLESAMPLE"),
         (analysis.looks_at_storage, "a system column or a cast to an object's name"),
-        (analysis.rows > analysis.rows_in_calls, "a whole row as a value"),
+        (
+            analysis.rows_inside || analysis.rows > analysis.rows_in_calls && analysis.derived_rows,
+            "a whole row within a value, or given to a user's function",
+        ),
     ];
     match cases.into_iter().find(|(found, _)| *found) {
         Some((_, what)) => Err(no(what)),

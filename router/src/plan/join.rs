@@ -156,6 +156,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) inserts: Vec<InsertRows>,
     /// Locks rows.
     pub(crate) locks: bool,
+    /// Locks rows in a sub-select or CTE.
+    pub(crate) locks_inside: bool,
     /// Makes a table.
     pub(crate) into: bool,
     /// Every call.
@@ -180,6 +182,10 @@ pub(crate) struct Analysis<'a> {
     pub(crate) rows: usize,
     /// Of those, how many are arguments of a call.
     pub(crate) rows_in_calls: usize,
+    /// Whole rows of sub-selects as values.
+    pub(crate) derived_rows: bool,
+    /// A whole row is a part of another value, or an argument of a user's function.
+    pub(crate) rows_inside: bool,
     /// NATURAL joins, or a table whose columns go by other names.
     pub(crate) by_place: bool,
     pub(super) ctes: Vec<Cte<'a>>,
@@ -281,6 +287,7 @@ impl<'a> Analysis<'a> {
         let (visible, before) = (self.ctes.len(), self.before());
         self.name_ctes(input, query, outer);
         self.locks |= query.locks;
+        self.locks_inside |= query.locks && !top;
         let mut rows = self.body(input, query, &query.body, outer, top, see);
         let picks = self.reads_copies_only(&before);
         if (query.limit.is_some() || query.offset.is_some()) && !top && (picks || rows.anchor.is_some()) {
@@ -476,7 +483,9 @@ impl<'a> Analysis<'a> {
         nullable: bool,
     ) -> (Tree, Vec<usize>) {
         match from {
-            From::Table { name, alias, special } => self.table(input, name, alias, *special, scope, nullable),
+            From::Table { name, alias, special, only } => {
+                self.table(input, name, alias, (*special, *only), scope, nullable)
+            }
             From::Derived(query, alias, lateral) => {
                 let outer = if *lateral { scope.lateral() } else { scope.beside() };
                 let rows = self.query(input, query, &outer, false, &mut |_, _| {});
@@ -517,7 +526,7 @@ impl<'a> Analysis<'a> {
         input: &Input<'_>,
         name: &Name,
         alias: &Alias,
-        special: bool,
+        (special, only): (bool, bool),
         scope: &mut Scope<'_>,
         nullable: bool,
     ) -> (Tree, Vec<usize>) {
@@ -531,7 +540,7 @@ impl<'a> Analysis<'a> {
         if let Meaning::ShardedView(view) = &meaning
             && let Some(definition) = self.definition(view)
         {
-            self.special |= special;
+            self.special |= special || only;
             let place = view::Place { alias, name, nullable };
             return self.view(input, definition, &place, scope);
         }
@@ -541,6 +550,8 @@ impl<'a> Analysis<'a> {
         };
         let columns = table.as_ref().and_then(|table| columns(input, table));
         let mut instances = vec![];
+        // Without children they are the rows as they are.
+        let special = special || only && table.as_ref().is_none_or(|table| has_children(input, table));
         self.special |= special;
         self.by_place |= !alias.columns.is_empty();
         if let Meaning::Sharded(table, sharded) = &meaning {
@@ -714,13 +725,20 @@ impl<'a> Analysis<'a> {
             }
             Expr::Call(call) => {
                 let row = |argument: &&Expr| matches!(argument, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
-                self.rows_in_calls += call.arguments.iter().filter(row).count();
+                let rows = call.arguments.iter().filter(row).count();
+                self.rows_in_calls += rows;
+                self.rows_inside |= rows > 0 && matches!(class(input, &call.name), Class::User(_));
                 self.level(input, call, scope);
                 let (top, in_order, at) = (scope.top, scope.in_order, scope.at);
                 let (class, in_view) = (class(input, &call.name), self.in_views > 0);
                 self.calls.push(Called { call, class, in_view, top, in_order, at });
             }
             Expr::Column { qualifier, name } => self.column(qualifier, name, scope),
+            Expr::Row(parts) | Expr::Array(parts) => {
+                let row =
+                    |part: &Expr| matches!(part, Expr::Column { qualifier, name } if scope.is_row(qualifier, name));
+                self.rows_inside |= parts.iter().any(row);
+            }
             Expr::Cast(_, name) if name.starts_with("reg") => {
                 self.looks_at_storage = true;
                 self.unsplittable = Some(format!("a cast to {name}"));
@@ -736,6 +754,8 @@ impl<'a> Analysis<'a> {
         const SYSTEM: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
         let whole_row = scope.is_row(qualifier, name);
         if scope.is_derived_row(qualifier, name) {
+            // It may hold one of a table.
+            self.derived_rows = true;
             self.unsplittable = Some("a whole row as a value".into());
         }
         let written =
@@ -765,7 +785,7 @@ impl<'a> Analysis<'a> {
         let first = self.instances.len();
         // The target of a write is never a CTE.
         let ctes = std::mem::take(&mut self.ctes);
-        let (tree, mut own) = self.table(input, &write.table, &alias, false, &mut scope, false);
+        let (tree, mut own) = self.table(input, &write.table, &alias, (false, false), &mut scope, false);
         self.ctes = ctes;
         scope.trees.push(tree);
         // Of a view the table in its FROM comes first.
@@ -887,6 +907,11 @@ pub(super) fn named(alias: &Alias, name: &Name) -> Alias {
 pub(super) fn columns(input: &Input<'_>, table: &TableName) -> Option<Vec<String>> {
     let relation = input.schema.relation(table)?;
     Some(relation.columns.iter().map(|column| column.name.to_string()).collect())
+}
+
+/// Other tables inherit from it, or are its partitions.
+fn has_children(input: &Input<'_>, table: &TableName) -> bool {
+    input.schema.relations.values().any(|relation| relation.parents.contains(table))
 }
 
 /// The name that the key column goes by, after an alias may have renamed it.

@@ -112,8 +112,10 @@ pub struct SessionEffect {
     pub looks_at_statements: bool,
     /// It may change settings inside a function: afterwards they are read from the server.
     pub adopts: bool,
-    /// It explains an EXECUTE.
+    /// It explains an EXECUTE, or makes a table of one.
     pub executes: bool,
+    /// Code that it runs may change the schema.
+    pub alters: bool,
     /// It may end the cause of a pin (`pg_advisory_unlock`, DROP of a temporary table).
     pub frees: bool,
     /// It calls `pg_notify`.
@@ -131,7 +133,7 @@ impl SessionEffect {
     pub fn must_be_known(&self) -> bool {
         let Self { pin, creates_temp, sets, advances: _, asks_sequence, looks_at_statements, .. } = self;
         let made = !creates_temp.is_empty() || !sets.is_empty();
-        let asked = *asks_sequence || *looks_at_statements || self.executes;
+        let asked = *asks_sequence || *looks_at_statements || self.executes || self.alters;
         pin.is_some() || made || asked || self.adopts || self.frees || self.notifies
     }
 }
@@ -298,6 +300,10 @@ pub struct Gather {
     pub views: Vec<GatherView>,
     /// How it depends on when the transaction began.
     pub timed: Timed,
+    /// It reads temporary tables of the session.
+    pub temporary: bool,
+    /// It has whole rows of tables or views as values.
+    pub rows: bool,
 }
 
 /// How a statement depends on when its transaction began.

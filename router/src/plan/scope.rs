@@ -191,7 +191,7 @@ impl<'p> Scope<'p> {
     /// The name of a sub-select of its own stands for a whole row.
     pub(super) fn is_derived_row(&self, qualifier: &[String], name: &str) -> bool {
         let column = |source: &Source| source.columns.iter().flatten().any(|column| column == name);
-        let named = |source: &Source| source.derived && source.name == name;
+        let named = |source: &Source| source.derived && source.table.is_none() && source.name == name;
         qualifier.is_empty() && self.sources.iter().any(named) && !self.sources.iter().any(column)
     }
 

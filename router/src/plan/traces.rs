@@ -14,8 +14,12 @@ pub(super) fn note(input: &Input<'_>, words: Vec<String>, effect: &mut SessionEf
         }
         match word.as_str() {
             "temp" | "temporary" | "pg_temp" => suspect(effect, "temporary table"),
-            "create" | "into" if input.makes_temporary => suspect(effect, "temporary table"),
+            "create" | "into" if input.makes_temporary => {
+                effect.alters |= word == "create";
+                suspect(effect, "temporary table");
+            }
             "set_config" => effect.adopts = true,
+            "alter" | "create" | "drop" | "execute" => effect.alters = true,
             name if name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock") => {
                 suspect(effect, "advisory lock");
             }

@@ -173,6 +173,9 @@ impl Session {
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
             PlanKind::ReferenceWrite(write) => Box::pin(self.write_reference(write, values, execution, snapshot)).await,
+            PlanKind::Ddl(_) if plan.session.executes => {
+                Box::pin(self.make_from_execute(values, snapshot)).await.map(|()| RouteKind::Broadcast)
+            }
             PlanKind::Ddl(ddl) => self.ddl(ddl, values, execution, snapshot).await.map(|()| RouteKind::Broadcast),
             PlanKind::ExplainRoute { statement_at, .. } => {
                 let explained = Box::pin(self.explain_route(*statement_at, values, execution, snapshot));
@@ -487,7 +490,7 @@ impl Session {
     }
 
     /// A change of schema: on every shard, in one transaction each, committed when all took it.
-    async fn ddl(
+    pub(super) async fn ddl(
         &mut self,
         ddl: &Ddl,
         values: &Values<'_>,

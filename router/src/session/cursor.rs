@@ -169,7 +169,7 @@ impl Session {
                 build::sync(&mut request);
             }
         }
-        let how = Answering { fields: &[], describe: false };
+        let how = Answering { fields: &[], row_types: &[], describe: false };
         match self.ask_home(&mut gathered.home, &request, how).await {
             Ok(_) => {
                 self.keep(Of::Cursor(declare.name.to_owned()), gathered, declare.hold);
@@ -198,6 +198,8 @@ impl Session {
                 Timed::Outside(splices) => {
                     query = Cow::Owned(self.at_one_time(splices, &values, execution, snapshot).await?);
                 }
+                // The session's only backend with its temporary tables cannot be kept for it.
+                _ if gather.temporary => return Err(over_shards().into()),
                 _ => return self.bring_together(gather, &values, execution, snapshot).await,
             }
         }

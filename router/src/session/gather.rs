@@ -21,16 +21,18 @@ use crate::{
     plan::{Gather, GatherInput, GatherSource, Splice, Timed},
     pool::conn::{Conn, ConnError},
     route::{self, bind::Values},
-    txn::{Reach, Txn},
+    txn::Reach,
 };
 use bytes::BytesMut;
-use pgring_config::ids::ShardIndex;
+use pgring_config::{ids::ShardIndex, tables::TableName};
 use pgring_protocol::{
     message::{build, result::Field},
     quote,
 };
 use std::sync::Arc;
 
+/// How the transaction begins in which a gather is answered.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;";
 /// OIDs from here on are of types that users made (`FirstNormalObjectId`).
 const FIRST_USER_OID: u32 = 16_384;
 /// OID of bytea.
@@ -69,6 +71,14 @@ impl Work<'_> {
     }
 }
 
+/// What is known when rows were brought together.
+#[derive(Default)]
+struct Filled {
+    types: Vec<u32>,
+    fields: Vec<Field>,
+    row_types: Vec<(u32, u32)>,
+}
+
 /// Rows that were brought together on a server, which has not answered yet.
 pub(super) struct Gathered {
     /// The server, in a transaction of its own.
@@ -77,6 +87,8 @@ pub(super) struct Gathered {
     pub(super) types: Vec<u32>,
     /// Its columns, as the tables themselves have them.
     pub(super) fields: Vec<Field>,
+    /// Types of the rows of tables and views, and of their copies'.
+    pub(super) row_types: Vec<(u32, u32)>,
     /// The statement with the tables' names changed.
     pub(super) text: Vec<u8>,
     /// Where its parts came from.
@@ -123,9 +135,10 @@ impl Session {
             }
         }
         let describe = execution.is_none_or(|execution| execution.describe);
-        let how = Answering { fields: &gathered.fields, describe };
+        let how = Answering { fields: &gathered.fields, row_types: &gathered.row_types, describe };
         let answered = self.ask_home(&mut gathered.home, &request, how).await;
-        let portal = execution.and_then(|execution| execution.portal);
+        // The session's only backend with its temporary tables is needed for what comes next.
+        let portal = execution.and_then(|execution| execution.portal).filter(|_| !plan.temporary);
         match (answered, portal) {
             (Ok(true), Some(portal)) => self.keep_portal(gathered, portal),
             (answered, _) => self.end_gather(gathered, values.text, answered.map(|_| ())).await?,
@@ -174,11 +187,10 @@ impl Session {
             );
             return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
-        if self.txn.as_ref().is_some_and(Txn::has_local_settings) {
-            // They are known where the transaction is open, and not where the answer is made.
+        if in_txn && plan.temporary {
             let refused = cannot(
-                "a statement over several shards behind SET LOCAL",
-                "Use SET, or run the statement outside the transaction.",
+                "a sharded table and a temporary one, in a transaction",
+                "Run the statement outside the transaction.",
             );
             return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
@@ -214,9 +226,9 @@ impl Session {
         self.put_back(idle);
         self.me.end_work();
         match filled {
-            Ok((types, fields)) => {
+            Ok(Filled { types, fields, row_types }) => {
                 self.me.begin_work(home.conn().cancel.clone());
-                Ok(Gathered { home, types, fields, text, origins })
+                Ok(Gathered { home, types, fields, row_types, text, origins })
             }
             Err(error) => {
                 self.let_home_go(home, matches!(&error, ScatterError::Server(_))).await;
@@ -277,17 +289,12 @@ impl Session {
     }
 
     /// Copies. `held` begins with the backend that answers; `asked` counts those after it that were sent something.
-    /// Returns the types of the statement's parameters and its columns.
-    async fn fill(
-        &mut self,
-        held: &mut [Held],
-        work: &Work<'_>,
-        asked: &mut usize,
-    ) -> Result<(Vec<u32>, Vec<Field>), ScatterError> {
-        let Some((home, others)) = held.split_first_mut() else { return Ok((vec![], vec![])) };
+    async fn fill(&mut self, held: &mut [Held], work: &Work<'_>, asked: &mut usize) -> Result<Filled, ScatterError> {
+        let Some((home, others)) = held.split_first_mut() else { return Ok(Filled::default()) };
         let shard = home.shard;
-        let opening = self.opening_of_gather(work);
-        let (types, fields) = prepare(home.conn(), work, &opening).await?;
+        let local = self.local_settings();
+        let opening = self.opening_of_gather(work, local.is_some());
+        let (types, fields) = prepare(home.conn(), work, local.as_deref(), &opening).await?;
         if !work.plan.views.is_empty() {
             check_rights(home.conn(), work.plan).await?;
         }
@@ -307,11 +314,20 @@ impl Session {
         if !work.plan.views.is_empty() {
             home.conn().housekeep(&views::create_sql(&work.plan.views, &work.copied())).await?;
         }
-        Ok((types, fields))
+        let row_types = if work.plan.rows { row_types(home.conn(), work).await? } else { vec![] };
+        Ok(Filled { types, fields, row_types })
     }
 
-    fn opening_of_gather(&mut self, work: &Work<'_>) -> String {
-        let mut sql = String::from("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE;");
+    /// What the client's transaction has set for itself, in a transaction that is to be used as if it were that one.
+    fn local_settings(&self) -> Option<String> {
+        let mut settings = self.txn.as_ref()?.local_settings().peekable();
+        settings.peek()?;
+        // A comment at the end of the line must not take in what follows.
+        Some(settings.fold(BEGIN.to_owned(), |sql, text| format!("{sql}{text}\n;")))
+    }
+
+    fn opening_of_gather(&mut self, work: &Work<'_>, begun: bool) -> String {
+        let mut sql = if begun { String::new() } else { BEGIN.to_owned() };
         let path = self.search_path();
         if self.settings.path_text().contains("pg_temp") {
             let schemas: Vec<_> = path.schemas.iter().map(|schema| quote::identifier(schema).into_owned()).collect();
@@ -390,9 +406,17 @@ async fn rolls_back(home: &mut Conn) -> bool {
 }
 
 /// Has PostgreSQL judge the client's statement, and makes the temporary tables. Returns the types of its parameters
-/// and its columns.
-async fn prepare(home: &mut Conn, work: &Work<'_>, opening: &str) -> Result<(Vec<u32>, Vec<Field>), ScatterError> {
+/// and its columns. `local`: what is to be set before.
+async fn prepare(
+    home: &mut Conn,
+    work: &Work<'_>,
+    local: Option<&str>,
+    opening: &str,
+) -> Result<(Vec<u32>, Vec<Field>), ScatterError> {
     let mut out = BytesMut::new();
+    if let Some(local) = local {
+        home.housekeep(local).await?;
+    }
     let types = work.execution.as_ref().map_or(&[][..], |execution| execution.prepared.types());
     build::parse(&mut out, "", work.values.text, types);
     build::describe(&mut out, b'S', "");
@@ -404,6 +428,33 @@ async fn prepare(home: &mut Conn, work: &Work<'_>, opening: &str) -> Result<(Vec
     let described = described?;
     opened?;
     Ok(described)
+}
+
+/// The types of the rows of tables and views, and of their copies'.
+async fn row_types(home: &mut Conn, work: &Work<'_>) -> Result<Vec<(u32, u32)>, ConnError> {
+    let inputs = work.inputs.iter().map(|(_, input, _)| (&input.table, &*input.copy));
+    let views = work.plan.views.iter().map(|view| (&view.view, &*view.copy));
+    let pair = |(table, copy): (&TableName, &str)| {
+        let real = format!("{}.{}", quote::identifier(&table.schema), quote::identifier(&table.name));
+        let copy = format!("pg_temp.{}", quote::identifier(copy));
+        format!(
+            "(pg_catalog.to_regclass({})::pg_catalog.oid, pg_catalog.to_regclass({})::pg_catalog.oid)",
+            quote::literal(&real),
+            quote::literal(&copy)
+        )
+    };
+    let pairs: Vec<String> = inputs.chain(views).map(pair).collect();
+    if pairs.is_empty() {
+        return Ok(vec![]);
+    }
+    let sql = format!(
+        "SELECT a.reltype, b.reltype FROM (VALUES {}) p (a, b) JOIN pg_catalog.pg_class a ON a.oid = p.a \
+         JOIN pg_catalog.pg_class b ON b.oid = p.b",
+        pairs.join(", ")
+    );
+    let number = |value: Option<&Option<String>>| value?.as_deref()?.parse().ok();
+    let rows = home.housekeep(&sql).await?;
+    Ok(rows.iter().filter_map(|row| Some((number(row.first())?, number(row.get(1))?))).collect())
 }
 
 /// Asks a server whether the client may read the views, and would see of their tables what their owner sees.

@@ -36,6 +36,8 @@ pub(super) struct Kept {
     home: Held,
     /// Its columns.
     fields: Vec<Field>,
+    /// Types of the rows of tables and views, and of their copies'.
+    row_types: Vec<(u32, u32)>,
     /// WITH HOLD
     hold: bool,
     /// The transaction that made it is over.
@@ -61,14 +63,14 @@ impl Session {
     }
 
     pub(super) fn keep(&mut self, of: Of, gathered: Gathered, hold: bool) {
-        let Gathered { mut home, fields, .. } = gathered;
+        let Gathered { mut home, fields, row_types, .. } = gathered;
         home.checkout.set_pinned(true);
         if hold {
             self.me.add_pin(HELD);
         }
         let depth = self.txn.as_ref().map_or(0, |txn| txn.savepoints.len());
         let outlived = self.txn.is_none();
-        self.kept.push(Kept { of, home, fields, hold, outlived, depth, failed: false });
+        self.kept.push(Kept { of, home, fields, row_types, hold, outlived, depth, failed: false });
         self.me.end_work();
     }
 
@@ -111,7 +113,7 @@ impl Session {
         self.me.begin_work(kept.home.conn().cancel.clone());
         let asked = match kept.home.conn().take_on(&self.settings.current).await {
             Ok(()) => {
-                let how = Answering { fields: &kept.fields, describe };
+                let how = Answering { fields: &kept.fields, row_types: &kept.row_types, describe };
                 self.ask_home(&mut kept.home, request, how).await
             }
             Err(error) => Err(error.into()),

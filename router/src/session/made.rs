@@ -1,16 +1,29 @@
 //! Made: what each shard runs of a change of schema. In: the client's statement. Out: its answer from the default shard, the
 //! text for the others. Never: rows of a local table on another shard.
 
-use super::calls::Execution;
+use super::{
+    Fault, Session,
+    calls::Execution,
+    prepared::Prepared,
+    sql_prepared::{bind_of, execute_over_shards},
+    stand_in::Within,
+};
 use crate::{
+    cluster::Snapshot,
+    error::{Report, catalogue},
     execute::splice,
-    plan::{Ddl, Elsewhere},
+    plan::{Ddl, Elsewhere, PlanKind},
     pool::conn::{Conn, ConnError, Drained},
-    route::bind::Values,
+    route::bind::{Parameters, Values},
+    sql::verb::{Verb, first_word, recognise},
 };
 use bytes::BytesMut;
 use pgring_config::tables::TableName;
-use pgring_protocol::{message::build, quote};
+use pgring_protocol::{
+    message::{build, extended::Bind},
+    quote,
+};
+use std::sync::Arc;
 
 /// The columns of a table that was just made, as CREATE TABLE takes them.
 const COLUMNS: &str = "SELECT CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE '' END, \
@@ -76,6 +89,51 @@ impl<'a> Change<'a> {
             self.elsewhere = empty(conn, table, if_not_exists).await?;
         }
         Ok(drained)
+    }
+}
+
+impl Session {
+    /// CREATE TABLE … AS EXECUTE: as if the prepared statement stood there, with the arguments as its parameters.
+    pub(super) async fn make_from_execute(
+        &mut self,
+        values: &Values<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Fault> {
+        let unread = || Report::new(catalogue::UNSUPPORTED).detail("EXECUTE within a statement in this form");
+        let text = String::from_utf8_lossy(values.text);
+        let Within { before, inner, tail } = Within::of(&text).ok_or_else(unread)?;
+        let Some(Verb::Execute { name, arguments, .. }) = recognise(inner) else { return Err(unread().into()) };
+        let executed = self.execution(inner, &name, &arguments, snapshot)?;
+        let query = executed.prepared.only();
+        if !["SELECT", "VALUES", "TABLE", "WITH", ""].contains(&first_word(query)) {
+            return Err(Report::with(catalogue::PARAMETER_VALUE, "prepared statement is not a SELECT")
+                .sqlstate("42809")
+                .into());
+        }
+        let evaluated = self.evaluate(&executed, snapshot).await?;
+        let types = executed.prepared.types().into();
+        let mut made = Prepared::read(&format!("{before}\n{query}\n{tail}"), types, None);
+        let mut lexed = std::mem::take(&mut made.lexed);
+        let plan = self.plan(&made.text, &mut lexed);
+        made.lexed = lexed;
+        let ddl = match &plan.kind {
+            PlanKind::Ddl(ddl) => ddl,
+            PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => return Err(Self::refused(refusal).into()),
+            _ => return Err(execute_over_shards().into()),
+        };
+        let rest = bind_of(&evaluated, &[]);
+        let bind = Bind { portal: &[], statement: &[], rest: &rest };
+        let parameters = bind.parameters().map_err(|error| Report::with(catalogue::PROTOCOL, error.to_string()))?;
+        let values = made.values(Parameters::Bound(&parameters, made.types()), self.settings.utf8());
+        let execution = Execution {
+            prepared: &made,
+            bind: &rest,
+            result_formats: &[],
+            describe: false,
+            max_rows: None,
+            portal: None,
+        };
+        self.ddl(ddl, &values, Some(execution), snapshot).await
     }
 }
 

@@ -162,6 +162,8 @@ pub struct Session {
     cursors: Vec<(Box<str>, ShardIndex)>,
     /// A statement of the transaction changed a setting in a way that is not known.
     unexplained: bool,
+    /// Code that the session ran may have changed the schema, which was not looked at since.
+    suspects: bool,
     /// The cause of a pin may be gone.
     may_be_free: bool,
     /// Marks backends on which this session was the last to use sequences.
@@ -220,6 +222,7 @@ impl Session {
             temp_tables: Vec::new(),
             cursors: Vec::new(),
             unexplained: false,
+            suspects: false,
             may_be_free: false,
             sequences: pins::fresh_number(),
             seeks_sequences: false,

@@ -1,9 +1,10 @@
-//! Own schema: what the session's transaction has changed of the schema, and nobody else sees yet. In: DDL that has run.
-//! Out: the snapshot that its statements are planned with. Never: anything for another session; a failed transaction.
+//! Own schema: what the session's transaction has changed of the schema, and nobody else sees yet, and what code that it ran
+//! may have. In: DDL that has run. Out: the snapshot that its statements are planned with. Never: a failed transaction.
 
 use super::{Fault, Session, hold::Held};
 use crate::{
     cluster::Snapshot,
+    keeper,
     pool::conn::ConnError,
     sql::verb::first_word,
     topology::{read::SchemaError, schema::Schema},
@@ -64,14 +65,27 @@ impl Session {
         self.txn.as_ref().is_some_and(|txn| txn.schema.is_some())
     }
 
-    /// The transaction has changed the schema, and what it did has not been looked at.
+    /// The transaction has changed the schema, or code that the session ran may have, and what it did has not been looked
+    /// at.
     pub(super) fn has_own_changes(&self) -> bool {
-        self.txn.as_ref().is_some_and(|txn| txn.schema_unseen && !txn.failed)
+        let own = self.txn.as_ref().is_some_and(|txn| txn.schema_unseen && !txn.failed);
+        own || self.suspects && self.code_has_ended()
+    }
+
+    /// What code that the session ran has done is committed, or never will be.
+    fn code_has_ended(&self) -> bool {
+        self.txn.as_ref().is_none_or(|txn| !txn.ran_code)
     }
 
     /// Looks on the transaction's backend at what it has done to the schema, before `text` is planned. Where every table
     /// is local a plan does not depend on it.
     pub(super) async fn see_own_changes(&mut self, text: &str) -> Result<(), Fault> {
+        if self.suspects && self.code_has_ended() {
+            self.see_changes_of_code().await;
+        }
+        if !self.has_own_changes() {
+            return Ok(());
+        }
         let snapshot = self.database.snapshot().clone();
         let default = snapshot.topology.default_shard;
         let word = first_word(text);
@@ -107,6 +121,25 @@ impl Session {
                     Err(error) => return Err(self.lost_while_held(&error)),
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// Looks at what DO, CALL or a function has done to the schema, before the next statement is planned.
+    async fn see_changes_of_code(&mut self) {
+        self.suspects = false;
+        if self.database.snapshot().topology.tables.is_empty() {
+            // No plan depends on it: the next reading will do.
+            return;
+        }
+        let known = self.database.snapshot().schema.version;
+        if let Err(error) = keeper::refresh_schema(&self.database).await {
+            tracing::debug!(database = %self.database.name, %error, "the schema could not be read after code was run");
+        }
+        if self.database.snapshot().schema.version != known {
+            self.told.schema_changed();
+            if let Some(catalog) = &self.database.catalog {
+                catalog.notify_schema().await.ok();
             }
         }
     }

@@ -44,6 +44,10 @@ impl Session {
         self.given.note(effect);
         self.may_be_free |= effect.frees;
         self.unexplained |= effect.adopts;
+        if effect.alters {
+            self.suspects = true;
+            self.txn.iter_mut().for_each(|txn| (txn.ran_code, txn.schema_unseen) = (true, true));
+        }
         if effect.advances && self.database.asks_sequences.load(Ordering::Relaxed) {
             self.keeps_sequence = true;
             self.pin(SEQUENCE);

@@ -463,7 +463,8 @@ impl Session {
         let (shard, reach, apart) = target;
         let route = if matches!(plan.kind, PlanKind::Sharded(_)) { RouteKind::Single } else { RouteKind::Local };
         if plan.session.executes {
-            return Box::pin(self.explain_execute(statement.text)).await.map(|done| (done, route));
+            let done = Box::pin(self.execute_within(statement.text, &plan.session)).await?;
+            return Ok((done, route));
         }
         if apart {
             let held = self.hold_apart(&snapshot, shard).await?;

@@ -214,7 +214,11 @@ impl Session {
     }
 
     /// The arguments' values, as text of the parameters' types.
-    async fn evaluate(&mut self, executed: &Executed, snapshot: &Arc<Snapshot>) -> Result<Vec<Option<String>>, Fault> {
+    pub(super) async fn evaluate(
+        &mut self,
+        executed: &Executed,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Option<String>>, Fault> {
         let types = executed.prepared.types();
         let plain = |(at, argument): (usize, &Argument)| match argument {
             Argument::Null => Some(None),
@@ -327,7 +331,7 @@ const TEXT: u32 = 25;
 const NUMBERS: &[u32] = &[20, 21, 23, 1700];
 
 /// The body of a Bind after the statement's name, with values as text.
-fn bind_of(values: &[Option<String>], formats: &[i16]) -> Vec<u8> {
+pub(super) fn bind_of(values: &[Option<String>], formats: &[i16]) -> Vec<u8> {
     let mut rest = BytesMut::new();
     rest.put_u16(0);
     rest.put_u16(values.len() as u16);

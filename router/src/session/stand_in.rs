@@ -4,6 +4,7 @@
 use super::{Fault, Session, hold::Held, prepared::Prepared, simple::Done, sql_prepared::execute_over_shards};
 use crate::{
     error::{Report, catalogue},
+    plan::SessionEffect,
     sql::{
         verb::{Verb, first_word, recognise},
         words::Words,
@@ -73,24 +74,33 @@ impl Session {
         (with(&view, text), needs)
     }
 
-    /// EXPLAIN EXECUTE by the simple protocol.
-    pub(super) async fn explain_execute(&mut self, text: &str) -> Result<Done, Fault> {
-        let unread = || Report::new(catalogue::UNSUPPORTED).detail("EXPLAIN EXECUTE in this form");
-        let (at, _, _) = explained(text).ok_or_else(unread)?;
-        let inner = text.get(at..).unwrap_or_default().trim_end().trim_end_matches(';');
+    /// EXPLAIN EXECUTE, or CREATE TEMPORARY TABLE … AS EXECUTE, by the simple protocol.
+    pub(super) async fn execute_within(&mut self, text: &str, effect: &SessionEffect) -> Result<Done, Fault> {
+        let unread = || Report::new(catalogue::UNSUPPORTED).detail("EXECUTE within a statement in this form");
+        let Within { before, inner, tail } = Within::of(text).ok_or_else(unread)?;
         let Some(Verb::Execute { name, arguments, open }) = recognise(inner) else { return Err(unread().into()) };
         let snapshot = self.database.snapshot().clone();
         let executed = self.execution(inner, &name, &arguments, &snapshot)?;
         let (shard, reach) = executed.place.ok_or_else(execute_over_shards)?;
+        let makes = !effect.creates_temp.is_empty();
+        if makes && shard != snapshot.topology.default_shard {
+            return Err(execute_over_shards().into());
+        }
+        let reach = if makes { Reach::Write } else { reach };
         self.admit(&[shard], reach, &snapshot).await?;
         let held = self.hold(&snapshot, shard).await?;
         let held = self.prepare_or_let_go(held, &executed.prepared).await?;
+        self.pin_for(effect);
         let id = executed.prepared.id.map(|id| id.name()).unwrap_or_default();
-        let (before, rest) = (text.get(..at).unwrap_or_default(), inner.get(open..).unwrap_or_default());
+        let rest = inner.get(open..).unwrap_or_default();
         let mut message = BytesMut::new();
-        build::query(&mut message, format!("{before}EXECUTE {id}{rest}").as_bytes());
+        build::query(&mut message, format!("{before}EXECUTE {id}{rest}\n{tail}").as_bytes());
         let answer = self.relay_simple(held, &message, reach, false).await?;
-        if answer.error.is_some() { Err(Fault::Told) } else { Ok(Done::Open) }
+        if answer.error.is_some() {
+            return Err(Fault::Told);
+        }
+        self.note_temps(&effect.creates_temp);
+        Ok(Done::Open)
     }
 
     /// Prepares a statement on a backend, unless it is there; if it cannot be, the backend is let go.
@@ -120,20 +130,51 @@ impl Session {
     }
 }
 
+/// A statement around an EXECUTE.
+pub(super) struct Within<'a> {
+    /// What stands before it.
+    pub(super) before: &'a str,
+    /// The EXECUTE with its arguments.
+    pub(super) inner: &'a str,
+    /// `WITH [NO] DATA`.
+    pub(super) tail: &'a str,
+}
+
+impl<'a> Within<'a> {
+    /// The EXECUTE in an EXPLAIN or a CREATE TABLE … AS.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        let text = text.trim_end().trim_end_matches([';', ' ', '\n', '\t', '\r']);
+        let mut words = Words::new(text);
+        while !words.is_finished() {
+            let at = words.start();
+            if words.word("execute") {
+                let last = text.to_ascii_lowercase().rfind("with").filter(|tail| *tail > at);
+                let tail =
+                    last.and_then(|last| text.get(last..)).filter(|tail| is_about_data(tail)).unwrap_or_default();
+                let inner = text.get(at..text.len() - tail.len())?.trim_end();
+                if matches!(recognise(inner), Some(Verb::Execute { .. })) {
+                    return Some(Self { before: text.get(..at)?, inner, tail });
+                }
+            } else {
+                words.advance();
+            }
+        }
+        None
+    }
+}
+
+/// `WITH DATA`, `WITH NO DATA`
+fn is_about_data(tail: &str) -> bool {
+    let mut words = tail.split_ascii_whitespace().map(str::to_ascii_lowercase);
+    let all: Vec<String> = words.by_ref().collect();
+    matches!(all.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), ["with", "data"] | ["with", "no", "data"])
+}
+
 /// Where the EXECUTE of an EXPLAIN begins; its name, and where (from there) its arguments do.
 fn explained(text: &str) -> Option<(usize, String, usize)> {
-    let mut words = Words::new(text);
-    while !words.is_finished() {
-        let at = words.start();
-        if words.word("execute") {
-            let Verb::Execute { name, open, .. } = recognise(text.get(at..)?.trim_end().trim_end_matches(';'))? else {
-                return None;
-            };
-            return Some((at, name, open));
-        }
-        words.advance();
-    }
-    None
+    let Within { before, inner, .. } = Within::of(text)?;
+    let Verb::Execute { name, open, .. } = recognise(inner)? else { return None };
+    Some((before.len(), name, open))
 }
 
 /// A query with one more common table expression before all others. The system's view is meant where it is named so.

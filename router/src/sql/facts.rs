@@ -150,8 +150,10 @@ pub enum From {
         name: Name,
         /// Its alias.
         alias: Alias,
-        /// TABLESAMPLE or ONLY: not the rows as they are.
+        /// TABLESAMPLE: not the rows as they are.
         special: bool,
+        /// ONLY: not those of its children.
+        only: bool,
     },
     /// A sub-select; the flag says LATERAL.
     Derived(Box<Query>, Alias, bool),

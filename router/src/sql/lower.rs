@@ -312,7 +312,7 @@ impl Lower<'_> {
                 }
                 absent(*with_ordinality, "WITH ORDINALITY on a table")?;
                 let only = matches!(inheritance, Some(ast::TableInheritance::Only { .. }));
-                Ok(From::Table { name: name(table)?, alias, special: sample.is_some() || only })
+                Ok(From::Table { name: name(table)?, alias, special: sample.is_some(), only })
             }
             ast::TableFactor::Derived { subquery, alias, sample, lateral } => {
                 absent(sample.is_some(), "TABLESAMPLE of a sub-select")?;
@@ -747,7 +747,9 @@ impl Lower<'_> {
     fn target(&self, from: &ast::TableWithJoins) -> Read<(Name, Option<String>)> {
         absent(!from.joins.is_empty(), "a join as target")?;
         match self.factor(&from.relation)? {
-            From::Table { name, alias, special: false } if alias.columns.is_empty() => Ok((name, alias.name)),
+            From::Table { name, alias, special: false, only: false } if alias.columns.is_empty() => {
+                Ok((name, alias.name))
+            }
             _ => no("a target in an unknown form"),
         }
     }

@@ -143,6 +143,8 @@ pub struct Txn {
     pub schema_changed: bool,
     /// It was changed after `schema` was read.
     pub schema_unseen: bool,
+    /// Code that may change the schema ran in it.
+    pub ran_code: bool,
     /// The schema as it sees it itself, if it was changed in it.
     pub schema: Option<Arc<Schema>>,
     /// What it did to the rules for tables.
@@ -179,6 +181,7 @@ impl Txn {
             cursors: Vec::new(),
             schema_changed: false,
             schema_unseen: false,
+            ran_code: false,
             schema: None,
             rules: Rules::default(),
             listens: Vec::new(),
@@ -303,17 +306,21 @@ impl Txn {
         if open.any(|shard| shard == preferred) { preferred } else { first }
     }
 
-    /// SET LOCAL or SET CONSTRAINTS were run in it, other than for the transaction's modes.
-    pub fn has_local_settings(&self) -> bool {
-        self.prefix.iter().any(|text| {
+    /// SET LOCAL, its calls of `set_config` and SET CONSTRAINTS that were run in it, other than for the transaction's modes.
+    pub fn local_settings(&self) -> impl Iterator<Item = &str> {
+        let is_local = |text: &&str| {
             let text = text.to_ascii_lowercase();
+            if text.starts_with("select pg_catalog.set_config(") {
+                return true;
+            }
             let mut words = text.split([' ', '\n', '\t', '=']).filter(|word| !word.is_empty()).peekable();
             if words.next() != Some("set") {
                 return false;
             }
             words.next_if_eq(&"local");
             !words.next().is_some_and(|word| word == "transaction" || word.starts_with("transaction_"))
-        })
+        };
+        self.prefix.iter().map(String::as_str).filter(is_local)
     }
 
     /// It is open on this shard.

@@ -22,7 +22,7 @@ impl Analysis<'_> {
         let definition = self.definition(view)?;
         let inner = definition.input(input);
         let Body::Select(block) = &definition.query.body else { return None };
-        let [From::Table { name, alias, special: false }] = &block.from[..] else { return None };
+        let [From::Table { name, alias, special: false, only: false }] = &block.from[..] else { return None };
         if !alias.columns.is_empty() || !is_plain(&inner, &definition.query) {
             return None;
         }

@@ -32,7 +32,7 @@ use portal::Portals;
 use std::{sync::Arc, time::Instant};
 
 /// Messages are worked off when so many bytes of them wait for a Sync.
-const MOST_WAITING: usize = 1024 * 1024;
+const MOST_WAITING: usize = 64 * 1024;
 
 /// What a session keeps of the extended protocol.
 #[derive(Debug, Default)]
@@ -131,6 +131,10 @@ impl Session {
         } else if self.client.held() > MOST_WAITING {
             let input = self.client.take_held();
             self.work(input).await?;
+            if self.batch.skipping {
+                // A client that goes on sending hears of it, and may stop.
+                self.client.flush().await?;
+            }
         }
         Ok(())
     }
