@@ -3,7 +3,6 @@
 -- case: locks
 BEGIN;
 SELECT site_id FROM site WHERE site_id = 3 FOR UPDATE;
--- may refuse
 SELECT visit_id FROM visit WHERE site_id = 11 FOR SHARE NOWAIT;
 SELECT site_id FROM site WHERE site_id IN (1, 2, 3, 4) FOR UPDATE;
 SELECT site_id FROM site WHERE grade = 3 FOR NO KEY UPDATE SKIP LOCKED;

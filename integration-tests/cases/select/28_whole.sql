@@ -26,9 +26,7 @@ SELECT CASE WHEN s.grade > 3 THEN s END FROM site s WHERE s.site_id < 9 ORDER BY
 SELECT to_jsonb(e)->>'level', count(*) FROM event e GROUP BY 1 ORDER BY 1;
 
 -- case: whole rows of views
--- may refuse
 SELECT v FROM v_site v WHERE v.site_id < 5 ORDER BY v.site_id;
--- may refuse
 SELECT t FROM v_total t WHERE t.site_id < 9 ORDER BY t.site_id;
 SELECT count(v) FROM v_site v;
 
