@@ -76,7 +76,7 @@ fn world() -> World {
             unique_keys: vec![],
             reads: vec![],
             definition: None,
-            has_triggers: false,
+            triggers: vec![],
             parents: vec![],
         };
         schema.relations.insert(name.clone(), Arc::new(relation));

@@ -205,13 +205,27 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Writes",
-        text: "These are asked for their way only.",
+        text: "A write over several shards runs in one transaction on all of them (two-phase commit). It goes to the shards if what \
+               it looks at of sharded tables is on the shard of the row that it writes; the rows of VALUES go each to the shard of \
+               their key. Tags add up, the rows of RETURNING come in the order of VALUES; `now()` has one value, in defaults of \
+               columns too. These are asked for their way only.",
         statements: &[
             "INSERT INTO customer VALUES (70, 'Zoe', 'Bonn', 'de', NULL)",
             "INSERT INTO customer VALUES (71, 'Yan', NULL, 'fr', NULL), (72, 'Xenia', NULL, 'fr', NULL)",
             "UPDATE orders SET status = 'paid' WHERE customer_id = 7",
             "UPDATE orders SET status = 'paid'",
+            "UPDATE orders SET status = 'old', placed = now() WHERE total < 20 RETURNING customer_id, order_id",
             "DELETE FROM orders WHERE customer_id IN (1, 2, 3)",
+            "INSERT INTO orders VALUES (1, 91, 1.50, 'open', now()), (2, 91, 2.50, 'open', now()), (3, 91, 3.50, 'open', now()) \
+             ON CONFLICT (customer_id, order_id) DO UPDATE SET total = excluded.total RETURNING *",
+            "INSERT INTO orders SELECT customer_id, order_id + 100, total, status, placed FROM orders",
+            "INSERT INTO orders (customer_id, order_id) SELECT maker, 92 FROM product",
+            "UPDATE orders SET status = c.city FROM customer c WHERE c.customer_id = orders.customer_id",
+            "UPDATE customer SET city = t.title FROM country t WHERE t.code = customer.country",
+            "UPDATE orders SET total = p.price FROM product p WHERE p.maker = orders.customer_id",
+            "UPDATE orders SET total = (SELECT max(total) FROM orders)",
+            "DELETE FROM customer c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.customer_id)",
+            "WITH gone AS (DELETE FROM orders WHERE total < 5 RETURNING *) SELECT count(*) FROM gone",
             "UPDATE customer SET customer_id = 8 WHERE customer_id = 7",
             "INSERT INTO setting VALUES ('limit', 3)",
             "TRUNCATE orders",

@@ -5,5 +5,6 @@ SELECT count(*) FROM acc WHERE now() = now();
 SELECT k FROM acc WHERE k = 1 AND now() > '2020-01-01';
 
 -- case: chance
+UPDATE acc SET s = s WHERE random() < 2;
 -- expect: refused
-UPDATE acc SET s = (random() * 10)::int;
+UPDATE acc SET n = (SELECT random());

@@ -71,7 +71,8 @@ pub async fn way(raw: &mut Raw, sql: &str, parameters: &[Option<String>]) -> Way
         () if answer.is_refusal() || has(&["reject"]) => Way::Refused,
         () if has(&["gather"]) => Way::Gathered,
         () if has(&["scatter", "subset"]) => {
-            let concatenated = steps.iter().all(|(_, why)| why.contains("concatenated"));
+            let concatenated =
+                steps.iter().all(|(_, why)| why.contains("concatenated") || why.contains("in one transaction"));
             if concatenated { Way::PushedDown } else { Way::Merged }
         }
         () if has(&["single"]) => Way::OneShard,

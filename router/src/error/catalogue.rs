@@ -24,7 +24,7 @@ catalogue! {
     // 1xxx: not supported across shards
     NOT_UNDERSTOOD = 1001 "0A000" "the statement reaches a sharded or reference table and could not be read";
     MANY_SHARDS = 1002 "0A000" "the statement covers several shards and has a form that is not supported there";
-    WRITE_MANY_SHARDS = 1003 "0A000" "a write over several shards is not supported";
+    WRITE_MANY_SHARDS = 1003 "0A000" "the write covers several shards and has a form that is not supported there";
     REFERENCE_WRITE = 1004 "0A000" "this write to a reference table is not supported";
     SECOND_SHARD = 1005 "0A000" "this transaction over a second shard is not supported";
     VOLATILE_DEFAULT = 1006 "0A000" "a volatile default on a sharded table is not supported";

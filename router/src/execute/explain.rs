@@ -4,7 +4,7 @@ use super::splice;
 use crate::{
     error::Report,
     merge::Merge,
-    plan::{Gather, GatherSource, Many, Plan, PlanKind},
+    plan::{Gather, GatherSource, Many, ManyWrite, Plan, PlanKind},
     route::{self, Route, bind::Values},
 };
 use pgring_config::{ids::ShardIndex, tables::TableKind, topology::Topology};
@@ -64,6 +64,14 @@ pub fn how(merge: &Merge) -> &'static str {
     }
 }
 
+/// What is done with a write.
+pub fn how_written(write: &ManyWrite) -> &'static str {
+    match &write.rows {
+        Some(_) => "each shard gets the rows of its keys, all in one transaction",
+        None => "each shard writes its own rows, all in one transaction",
+    }
+}
+
 /// The steps of a planned statement.
 ///
 /// # Errors
@@ -116,6 +124,11 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
                 Many::Gather(gather) => gathered(gather, values, topology, &text),
                 Many::CopyQuery(..) => copied(&text),
                 Many::Explain(_) => step("local", String::new(), &text, "answered by pgring"),
+                Many::Write(write) => {
+                    let all = topology.all_owners(sharded.group).len();
+                    let kind = if shards.len() == all { "scatter" } else { "subset" };
+                    step(kind, names(topology, &shards), &text, how_written(write))
+                }
                 Many::Merge { splices, merge, .. } => {
                     let all = topology.all_owners(sharded.group).len();
                     let kind = if shards.len() == all { "scatter" } else { "subset" };

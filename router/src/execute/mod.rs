@@ -3,6 +3,7 @@
 pub mod compare;
 mod copy_in;
 pub mod copy_out;
+pub mod dml;
 pub mod explain;
 pub mod explained;
 pub mod frontend;

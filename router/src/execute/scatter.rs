@@ -216,7 +216,7 @@ fn broken(error: impl std::fmt::Display) -> ScatterError {
     ScatterError::Backend(ConnError::Protocol(error.to_string()))
 }
 
-fn same_columns(first: &[Field], other: &[Field]) -> Result<(), ScatterError> {
+pub(super) fn same_columns(first: &[Field], other: &[Field]) -> Result<(), ScatterError> {
     /// First OID that is not PostgreSQL's own (`FirstNormalObjectId`): such types have other OIDs on each server.
     const USER: u32 = 16_384;
     let alike = |a: &Field, b: &Field| {

@@ -83,7 +83,9 @@ fn query(input: &Input<'_>, tokens: &Tokens, open: usize) -> Plan {
         plan.kind = span.map_or_else(|| PlanKind::Refuse(refused()), |(from, to)| PlanKind::CopyQuery(from, to));
     }
     if let PlanKind::Sharded(sharded) = &mut plan.kind {
-        if !matches!(sharded.many, Many::Refuse(_)) {
+        if matches!(sharded.many, Many::Write(_)) {
+            sharded.many = Many::Refuse(refused());
+        } else if !matches!(sharded.many, Many::Refuse(_)) {
             sharded.many = span.map_or_else(|| Many::Refuse(refused()), |(from, to)| Many::CopyQuery(from, to));
         }
         plan.fixed_slots.clear();

@@ -3,7 +3,7 @@
 //! Never: a statement that was not read, that writes, or that could tell the copied tables from the real ones
 //! (`correctness.md` 4).
 
-mod time;
+pub(super) mod time;
 pub(super) mod unread;
 mod views;
 
@@ -246,7 +246,7 @@ fn form(analysis: &Analysis<'_>) -> Result<(), Refusal> {
 
 /// A user's function, in a language of the server's, whose body and whatever it calls names no relation and changes
 /// nothing; or one in C that says that it has no side effects.
-fn touches_nothing(input: &Input<'_>, name: &Name) -> bool {
+pub(super) fn touches_nothing(input: &Input<'_>, name: &Name) -> bool {
     const CHANGES: &[&str] = &[
         "execute", "insert", "update", "delete", "merge", "truncate", "create", "drop", "alter", "copy", "notify",
         "listen", "set", "reset", "lock", "call", "do", "commit", "rollback", "refresh", "vacuum", "grant", "revoke",

@@ -154,6 +154,10 @@ pub(crate) struct Analysis<'a> {
     pub(crate) volatile_default: Option<(TableName, String)>,
     /// Keys of the rows that INSERTs write into sharded tables.
     pub(crate) inserts: Vec<InsertRows>,
+    /// The targets of writes, where they are sharded, in the order in which the writes were looked through.
+    pub(crate) targets: Vec<Option<usize>>,
+    /// The rows of an INSERT's query.
+    pub(crate) inserted: Option<Rows>,
     /// Locks rows.
     pub(crate) locks: bool,
     /// Locks rows in a sub-select or CTE.
@@ -387,7 +391,7 @@ impl<'a> Analysis<'a> {
                 self.united(set, left, right, top)
             }
             Body::Values(rows) => {
-                let scope = Scope::inside(outer);
+                let scope = Scope { at: usize::MAX, ..Scope::inside(outer) };
                 rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope));
                 if whole {
                     self.tail(input, query, &scope);
@@ -492,7 +496,7 @@ impl<'a> Analysis<'a> {
                 self.stand_for(rows, alias, nullable, scope)
             }
             From::Call(calls, alias) => {
-                let outer = scope.lateral();
+                let outer = Scope { at: usize::MAX, ..scope.lateral() };
                 calls.iter().for_each(|call| self.expr(input, call, &outer));
                 (scope.leaf(None, alias, None), vec![])
             }
@@ -796,6 +800,7 @@ impl<'a> Analysis<'a> {
             // What stands for the rows of the view.
             self.instances[first..].iter_mut().for_each(|instance| instance.inserted |= !instance.members.is_empty());
         }
+        self.targets.push(target);
         match &write.action {
             Action::Insert { columns, rows, assignments, rest } => {
                 let shown = view.map(|view| self.inserted_columns(input, view, columns).ok_or(view));
@@ -876,7 +881,7 @@ impl<'a> Analysis<'a> {
             Inserted::Values(rows) => rows.iter().flatten().for_each(|expr| self.expr(input, expr, &scope)),
             Inserted::Query(query) => {
                 let mut see = |_: &mut Self, scope: &Scope<'_>| selected = super::write::selected(query, scope);
-                self.query(input, query, &scope, false, &mut see);
+                self.inserted = Some(self.query(input, query, &scope, false, &mut see));
             }
         }
         if let Some(instance) = instance {

@@ -7,6 +7,7 @@ pub mod build;
 pub mod cache;
 mod copy;
 pub mod ddl;
+mod dml;
 mod gather;
 mod generate;
 mod into;
@@ -27,6 +28,7 @@ mod view;
 mod write;
 
 pub use crate::sql::source::Source;
+pub use dml::{ManyWrite, OneDefault, SplitRow, SplitRows};
 use pgring_config::{ids::GroupIndex, key::KeyType, tables::TableName};
 
 /// A way to keys: a boolean expression over equality with the key column.
@@ -282,6 +284,8 @@ pub enum Many {
         /// What to do where the rows' types turn out not to be merged exactly.
         gather: Option<Box<Gather>>,
     },
+    /// Write on every shard its own part.
+    Write(Box<ManyWrite>),
     /// Copy what it needs to one server, which answers it.
     Gather(Box<Gather>),
     /// `EXPLAIN`: each shard explains its part of the statement, which begins at this byte of the shape.

@@ -6,7 +6,7 @@ use super::{
     aggregate::{self, Scattered},
     bodies,
     build::Input,
-    gather, generate, into,
+    dml, gather, generate, into,
     join::{Analysis, Called, InsertRows},
     names, reference,
     refuse::{plan, refusal, refuse},
@@ -80,6 +80,7 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         None => match (apart(&analysis), gathered()) {
             (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
             (Some(refusal), Err(_)) => refuse(refusal),
+            (None, _) if analysis.writes => writes(input, &analysis, query, tokens, first),
             (None, gathered) => sharded(&analysis, scattered, gathered, reads_only),
         },
     };
@@ -260,22 +261,27 @@ fn sharded(
     reads_only: bool,
 ) -> Plan {
     let group = analysis.instances[0].sharded.group;
-    let insert = !analysis.inserts.is_empty();
     let (recipe, many, fixed_slots) = match scattered {
-        Ok(found) if !analysis.writes => {
+        Ok(found) => {
             let many = Many::Merge { splices: found.splices, merge: Box::new(found.merge), gather: gathered.ok() };
             (analysis.recipe(found.anchor), many, found.fixed)
         }
-        Ok(_) => (same(analysis), Many::Refuse(write_refusal()), vec![]),
-        Err(_) if analysis.writes => (same(analysis), Many::Refuse(write_refusal()), vec![]),
         Err(refusal) => (same(analysis), gathered.map_or(Many::Refuse(refusal), Many::Gather), vec![]),
     };
-    let kind = PlanKind::Sharded(Sharded { group, recipe, insert, many });
+    let kind = PlanKind::Sharded(Sharded { group, recipe, insert: false, many });
     Plan { kind, reads_only, fixed_slots, session: SessionEffect::default() }
 }
 
-fn write_refusal() -> Refusal {
-    refusal(catalogue::WRITE_MANY_SHARDS, "a write that is not limited to one shard", "Write one shard key at a time.")
+/// A statement that writes sharded rows.
+fn writes(input: &Input<'_>, analysis: &Analysis<'_>, query: &Query, tokens: &Tokens, first: usize) -> Plan {
+    let group = analysis.instances[0].sharded.group;
+    let insert = analysis.inserts.iter().any(|rows| matches!(rows, InsertRows::Keys(_)));
+    let (recipe, many, fixed_slots) = match dml::plan(input, analysis, query, tokens, first) {
+        Ok((recipe, write)) => (recipe, Many::Write(Box::new(write)), analysis.fixed.clone()),
+        Err(refusal) => (same(analysis), Many::Refuse(refusal), vec![]),
+    };
+    let kind = PlanKind::Sharded(Sharded { group, recipe, insert, many });
+    Plan { kind, reads_only: false, fixed_slots, session: SessionEffect::default() }
 }
 
 /// All instances and inserted rows on one and the same shard.

@@ -60,6 +60,24 @@ pub fn shards(group: GroupIndex, recipe: &Recipe, values: &Values<'_>, topology:
     }
 }
 
+/// The shard of a row that is to be written, by the way to its key; None: that cannot be said.
+///
+/// # Errors
+/// 23502 if the row has no key; 57P03 if nobody owns it.
+pub fn of_row(
+    group: GroupIndex,
+    key: &Recipe,
+    values: &Values<'_>,
+    topology: &Topology,
+) -> Result<Option<ShardIndex>, Report> {
+    match (Resolver { group, insert: true, values, topology }).shards(key)? {
+        Shards::Some(shards) if shards.len() == 1 => Ok(shards.first().copied()),
+        // It is no value of the key's type: any server says so.
+        Shards::None => Ok(Some(anywhere(group, topology))),
+        _ => Ok(None),
+    }
+}
+
 /// A shard for a statement that no row can match: its columns and errors are the same on each.
 fn anywhere(group: GroupIndex, topology: &Topology) -> ShardIndex {
     topology.all_owners(group).first().copied().unwrap_or(topology.default_shard)

@@ -277,6 +277,9 @@ impl Session {
             Many::CopyQuery(from, to) => {
                 return Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await;
             }
+            Many::Write(write) => {
+                return Box::pin(self.write_many(sharded, write, values, execution, snapshot)).await;
+            }
             Many::Merge { splices, merge, gather } => (splices, merge, gather),
         };
         if let (Some(gather), Some(_), Route::Many(_)) = (gather, execution.and_then(|one| one.portal), &route) {

@@ -223,7 +223,7 @@ impl Session {
     }
 
     /// Types of the statement's parameters, as the default shard knows them.
-    async fn types_of(
+    pub(super) async fn types_of(
         &mut self,
         values: &Values<'_>,
         execution: Option<Execution<'_>>,

@@ -11,6 +11,7 @@ mod commit;
 mod copy_in;
 mod copy_out;
 mod cursor;
+mod dml;
 mod explain;
 mod gather;
 mod heard;
@@ -176,6 +177,8 @@ pub struct Session {
     given: sequences::Given,
     lexed: Lexed,
     pools: Pools,
+    /// What is left to be told of a write over several shards.
+    rest_of_write: Option<Box<crate::execute::dml::Rest>>,
 }
 
 /// Pools that this session has used, for one snapshot.
@@ -230,6 +233,7 @@ impl Session {
             given: sequences::Given::default(),
             lexed: Lexed::default(),
             pools: Pools::default(),
+            rest_of_write: None,
         }
     }
 

@@ -88,6 +88,15 @@ pub struct ViewText {
     pub barrier: bool,
 }
 
+/// A trigger of a user's; or a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trigger {
+    /// It fires for each row by itself; false: once for a statement, or it is a rule.
+    pub by_row: bool,
+    /// Schema and name of its function; both empty: it is a rule.
+    pub function: (Box<str>, Box<str>),
+}
+
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Relation {
@@ -110,8 +119,8 @@ pub struct Relation {
     /// Of a view that reads a relation outside the system schemas: its SELECT, as `pg_get_viewdef` prints it where the
     /// search path is `pg_catalog`, so that every name is qualified.
     pub definition: Option<ViewText>,
-    /// Has a user trigger or rule.
-    pub has_triggers: bool,
+    /// Triggers and rules of users.
+    pub triggers: Vec<Trigger>,
     /// Is a partition of, or inherits from, these.
     pub parents: Vec<TableName>,
 }

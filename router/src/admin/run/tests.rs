@@ -66,7 +66,7 @@ fn schema() -> Schema {
         unique_keys: Vec::new(),
         reads: Vec::new(),
         definition: None,
-        has_triggers: false,
+        triggers: vec![],
         parents: Vec::new(),
     };
     Schema { relations: HashMap::from([(name, relation.into())]), ..Schema::default() }

@@ -14,6 +14,7 @@ use std::{collections::HashMap, sync::Arc};
 
 mod cases;
 mod changes;
+mod dml;
 mod generated;
 mod parted;
 mod random;
@@ -43,7 +44,7 @@ fn relation(name: &str, kind: RelationKind, columns: Vec<Column>, reads: &[&str]
         unique_keys: vec![],
         reads: reads.iter().map(|read| TableName::new("public", *read)).collect(),
         definition: None,
-        has_triggers: false,
+        triggers: vec![],
         parents: vec![],
     };
     (name, Arc::new(relation))
@@ -276,6 +277,8 @@ fn line(text: &str, plan: &Plan) -> String {
                 Many::Gather(_) => format!("{recipe}{insert} | gather"),
                 Many::Explain(_) => format!("{recipe}{insert} | explain"),
                 Many::CopyQuery(..) => format!("{recipe}{insert} | copy"),
+                Many::Write(write) if write.rows.is_some() => format!("{recipe}{insert} | split"),
+                Many::Write(_) => format!("{recipe}{insert} | write"),
             }
         }
     };

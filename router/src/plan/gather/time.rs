@@ -21,15 +21,15 @@ const FUNCTIONS: &[(&str, &str)] = &[
 ];
 
 /// The time of the client's statement, which no server that works for it knows.
-pub(super) const OF_STATEMENT: &str = "statement_timestamp";
+pub(in crate::plan) const OF_STATEMENT: &str = "statement_timestamp";
 
 /// Whether a function's value depends on when the transaction began.
-pub(super) fn is_of_time(name: &str) -> bool {
+pub(in crate::plan) fn is_of_time(name: &str) -> bool {
     name == "age" || FUNCTIONS.iter().any(|(known, _)| *known == name)
 }
 
 /// How the statement whose first token is `first` depends on the time.
-pub(super) fn timed(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Timed {
+pub(in crate::plan) fn timed(input: &Input<'_>, lexemes: &[Lexeme], first: usize) -> Timed {
     let lists = lists(lexemes, first);
     let (mut splices, mut listed) = (vec![], false);
     for at in first..lexemes.len() {

@@ -257,7 +257,7 @@ pub(in crate::plan) fn drawn_there(input: &Input<'_>, lexemes: &[Lexeme]) -> (Ve
         if matches!(names::resolve(input, schema.as_deref(), &name), Meaning::Sharded(..)) {
             continue;
         }
-        others |= relation.has_triggers;
+        others |= !relation.triggers.is_empty();
         for column in &relation.columns {
             match column.generator {
                 Some(Generator::Sequence(sequence)) => drawn.push(sequence),

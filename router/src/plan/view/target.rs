@@ -16,7 +16,7 @@ use pgring_config::tables::TableName;
 impl Analysis<'_> {
     /// The columns of its one table that a view's columns are; None where it cannot be written through.
     pub(in crate::plan) fn shown_columns(&self, input: &Input<'_>, view: &TableName) -> Option<Vec<Option<String>>> {
-        if input.schema.relation(view)?.has_triggers {
+        if !input.schema.relation(view)?.triggers.is_empty() {
             return None;
         }
         let definition = self.definition(view)?;

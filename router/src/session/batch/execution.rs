@@ -200,6 +200,10 @@ impl Session {
             return done;
         }
         self.must_not_have_failed()?;
+        if let Some(left) = &portal.left {
+            self.tell_left(name, left.clone(), max_rows);
+            return Ok(());
+        }
         match portal.run {
             Run::New => {}
             Run::Stopped(number) => return self.go_on(name, number, max_rows).await,
@@ -247,6 +251,7 @@ impl Session {
             execution.portal = Some(number);
         }
         let before = self.client.out.len();
+        self.rest_of_write = None;
         self.batch.route = Some(self.call(&portal.plan, &values, Some(execution), snapshot).await?);
         let run = match selects {
             _ if self.keeps_portal(number) => Run::Stopped(number),
@@ -257,6 +262,7 @@ impl Session {
         };
         if let Some(portal) = self.batch.portals.get_mut(name) {
             portal.run = run;
+            portal.left = self.rest_of_write.take().map(|rest| *rest);
         }
         Ok(())
     }

@@ -12,9 +12,12 @@ use super::{
 use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
-    execute::relay::{self, Expect},
+    execute::{
+        dml::Rest,
+        relay::{self, Expect},
+    },
     metrics::RouteKind,
-    plan::{Plan, PlanKind},
+    plan::{Many, Plan, PlanKind},
     route::bind::Parameters,
     sql::{fingerprint::Lexed, verb::Verb},
     txn::Reach,
@@ -56,6 +59,8 @@ pub(super) struct Portal {
     pub(super) bound: Option<u64>,
     /// It was executed where it was bound.
     pub(super) executed: bool,
+    /// It was a write over several shards, of which this is left to be told.
+    pub(super) left: Option<Rest>,
 }
 
 impl Portal {
@@ -120,6 +125,11 @@ impl Portals {
 pub(super) fn has_rows(portal: &Portal) -> bool {
     if portal.plan.copies_out() {
         return false;
+    }
+    if let PlanKind::Sharded(sharded) = &portal.plan.kind
+        && let Many::Write(write) = &sharded.many
+    {
+        return write.returning;
     }
     use PlanKind::{Builtin, Explain, ExplainRoute, Gather, ReferenceWrite, Refuse, Sharded};
     matches!(portal.prepared.verb, Some(Verb::Show(_) | Verb::Execute { .. } | Verb::Fetch { is_move: false, .. }))
@@ -200,6 +210,7 @@ impl Session {
             run: Run::New,
             bound: None,
             executed: false,
+            left: None,
         };
         match place {
             Place::Server { shard, reach, apart } => {
@@ -399,6 +410,7 @@ impl Session {
             run: Run::New,
             bound: None,
             executed: false,
+            left: None,
         })
     }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cluster::Snapshot,
     error::{Report, catalogue},
+    execute::dml::Rest,
     route::bind::Parameters,
     sql::verb::{Verb, Which},
 };
@@ -85,6 +86,27 @@ impl Session {
             portal.run = Run::Over;
         }
         Ok(())
+    }
+
+    /// A further Execute of a write over several shards, which is done: rows that the client did not ask for before.
+    pub(super) fn tell_left(&mut self, name: &[u8], mut left: Rest, max_rows: i32) {
+        let most = u64::try_from(max_rows).ok().filter(|most| *most > 0);
+        let mut told = 0;
+        while let Ok(Some(head)) = frame::head(&left.rows)
+            && most.is_none_or(|most| told < most)
+        {
+            let row = left.rows.split_to(head.len.min(left.rows.len()));
+            self.client.out.extend_from_slice(&row);
+            told += 1;
+        }
+        if most.is_some_and(|most| told >= most) {
+            build::portal_suspended(&mut self.client.out);
+        } else {
+            build::command_complete(&mut self.client.out, &left.tag);
+        }
+        if let Some(portal) = self.batch.portals.get_mut(name) {
+            portal.left = Some(left);
+        }
     }
 
     /// DECLARE and EXECUTE over several shards; FETCH, MOVE and CLOSE of such a cursor. Returns whether it was one of

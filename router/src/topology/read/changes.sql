@@ -42,11 +42,14 @@ SELECT
 
     (SELECT string_agg(r.oid::text, ' ') FROM changed_relation r) AS changed_relations,
 
-    -- Relations with a trigger or rule of a user's.
-    (SELECT string_agg(g.oid::text, ' ')
-     FROM (SELECT t.tgrelid AS oid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal
+    -- Triggers and rules of users: the relation, whether it fires for each row, its function.
+    (SELECT json_agg(json_build_array(g.oid::int8, g.by_row, g.space, g.name)
+                     ORDER BY g.oid, g.by_row, g.space, g.name)
+     FROM (SELECT t.tgrelid AS oid, t.tgtype & 1 = 1 AS by_row, n.nspname AS space, p.proname AS name
+           FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE NOT t.tgisinternal
            UNION
-           SELECT w.ev_class FROM pg_catalog.pg_rewrite w WHERE w.rulename <> '_RETURN') g) AS active,
+           SELECT w.ev_class, false, '', '' FROM pg_catalog.pg_rewrite w WHERE w.rulename <> '_RETURN') g)::text AS active,
 
     -- Child and parent, in turn.
     (SELECT string_agg(h.inhrelid::text || ' ' || h.inhparent::text, ' ' ORDER BY h.inhrelid, h.inhseqno)

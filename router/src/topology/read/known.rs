@@ -2,7 +2,7 @@
 //! Out: a [`Schema`], and what is to be read for it. Never: a connection; a new version for equal content.
 
 use super::rows::{Changes, Details, FunctionRow, Key, Link, RelationRow};
-use crate::topology::schema::{ByName, Relation, RelationKind, Schema, Volatility};
+use crate::topology::schema::{ByName, Relation, RelationKind, Schema, Trigger, Volatility};
 use pgring_config::tables::TableName;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -19,7 +19,7 @@ pub(super) struct Known {
     since: Option<u64>,
     schemas: HashMap<u32, Box<str>>,
     relations: HashMap<u32, Entry>,
-    active: HashSet<u32>,
+    active: HashMap<u32, Vec<Trigger>>,
     parents: HashMap<u32, Vec<u32>>,
     functions: HashMap<u32, Function>,
     types: Box<str>,
@@ -111,7 +111,8 @@ impl Known {
                 moved |= self.put(row, &mut part, &mut names);
             }
         }
-        stale.extend(self.active.symmetric_difference(&changes.active));
+        let active = self.active.keys().chain(changes.active.keys());
+        stale.extend(active.filter(|oid| self.active.get(oid) != changes.active.get(oid)));
         let family = self.parents.keys().chain(changes.parents.keys());
         stale.extend(family.filter(|oid| self.parents.get(oid) != changes.parents.get(oid)));
         self.active = changes.active;
@@ -155,7 +156,7 @@ impl Known {
             unique_keys: Vec::new(),
             reads: Vec::new(),
             definition: part.definitions.remove(&row.oid),
-            has_triggers: false,
+            triggers: Vec::new(),
             parents: Vec::new(),
         };
         let keys = part.keys.remove(&row.oid).unwrap_or_default();
@@ -180,7 +181,7 @@ impl Known {
             let relation = Relation {
                 unique_keys: entry.keys.iter().map(|key| key.columns.clone()).collect(),
                 reads: self.reached(*oid),
-                has_triggers: self.active.contains(oid),
+                triggers: self.active.get(oid).cloned().unwrap_or_default(),
                 parents: parents.map(|parent| parent.relation.name.clone()).collect(),
                 ..Relation::clone(&entry.relation)
             };

@@ -2,7 +2,7 @@
 //! links, functions, OIDs. Never: a connection; a guess: a default it does not know is volatile.
 
 use super::SchemaError;
-use crate::topology::schema::{Column, Default, Generator, RelationKind, ViewText, Volatility};
+use crate::topology::schema::{Column, Default, Generator, RelationKind, Trigger, ViewText, Volatility};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, Error},
@@ -107,8 +107,8 @@ pub(super) struct Changes {
     pub(super) schemas: HashMap<u32, Box<str>>,
     pub(super) relations: HashSet<u32>,
     pub(super) changed_relations: Vec<u32>,
-    /// Relations with a trigger or rule of a user's.
-    pub(super) active: HashSet<u32>,
+    /// Triggers and rules of users, by relation.
+    pub(super) active: HashMap<u32, Vec<Trigger>>,
     /// Parents of each child, in order.
     pub(super) parents: HashMap<u32, Vec<u32>>,
     pub(super) functions: HashSet<u32>,
@@ -130,7 +130,7 @@ impl Changes {
             schemas: lists.list::<(u32, Box<str>)>("schemas")?.into_iter().collect(),
             relations: oids(lists.numbers("relations")?).collect(),
             changed_relations: oids(lists.numbers("changed_relations")?).collect(),
-            active: oids(lists.numbers("active")?).collect(),
+            active: active(lists.list("active")?),
             parents: parents(lists.numbers("parents")?),
             functions: oids(lists.numbers("functions")?).collect(),
             changed_functions: lists.list("changed_functions")?,
@@ -139,6 +139,14 @@ impl Changes {
             system_relations: Some(system_relations).filter(|all| !all.is_empty()),
         })
     }
+}
+
+fn active(rows: Vec<(u32, bool, Box<str>, Box<str>)>) -> HashMap<u32, Vec<Trigger>> {
+    let mut active: HashMap<u32, Vec<Trigger>> = HashMap::new();
+    for (oid, by_row, schema, name) in rows {
+        active.entry(oid).or_default().push(Trigger { by_row, function: (schema, name) });
+    }
+    active
 }
 
 /// All that hangs on some relations.
