@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 /// How often it is looked whether somebody waits.
 const LOOK: Duration = Duration::from_millis(250);
@@ -152,19 +152,60 @@ async fn look(cluster: &Arc<Cluster>, database: &Arc<Database>, clients: &mut Cl
     Ok(waited)
 }
 
+/// A client of this router that waits for a lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The client.
+    pub client: i32,
+    /// Where it waits.
+    pub shard: String,
+    /// The client that holds the lock; None: no client of this router.
+    pub holder: Option<i32>,
+    /// Seconds since its statement began.
+    pub seconds: f64,
+}
+
+/// The clients of this router that wait for locks at this moment, on the shards that answer.
+pub async fn waiting(cluster: &Cluster, database: &Database) -> Vec<Waiting> {
+    let own: HashMap<(String, i32), i32> =
+        working(cluster, database).into_iter().map(|one| ((one.shard, one.pid), one.client)).collect();
+    let snapshot = database.snapshot().clone();
+    let mut clients = Clients::default();
+    let mut all = Vec::new();
+    for (at, shard) in snapshot.topology.shards.iter().enumerate() {
+        let Ok(client) = clients.client(database, &snapshot, ShardIndex(at as u16)).await else { continue };
+        let Ok(sessions) = sessions(client).await else { continue };
+        let node = |pid: i32| own.get(&(shard.name.to_string(), pid)).copied();
+        for session in &sessions {
+            let Some(client) = node(session.pid) else { continue };
+            all.extend(session.waits_for.iter().map(|holder| Waiting {
+                client,
+                shard: shard.name.to_string(),
+                holder: node(*holder),
+                seconds: session.runs,
+            }));
+        }
+    }
+    all
+}
+
 /// A transaction on a shard.
 struct Open {
     pid: i32,
     /// When it began there, in seconds.
     began: f64,
+    /// Seconds since its statement began.
+    runs: f64,
     waits_for: Vec<i32>,
 }
 
 /// The transactions on a shard.
 async fn sessions(client: &Client) -> Result<Vec<Open>, RecoveryError> {
     const OPEN: &str = "SELECT pid, extract(epoch FROM xact_start)::float8,
+        extract(epoch FROM clock_timestamp() - query_start)::float8,
         CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END
         FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL";
     let rows = client.query(OPEN, &[]).await?;
-    Ok(rows.iter().map(|row| Open { pid: row.get(0), began: row.get(1), waits_for: row.get(2) }).collect())
+    let open = |row: &Row| Open { pid: row.get(0), began: row.get(1), runs: row.get(2), waits_for: row.get(3) };
+    Ok(rows.iter().map(open).collect())
 }

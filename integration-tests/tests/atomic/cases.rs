@@ -198,3 +198,25 @@ async fn transactions_that_wait_for_each_other_on_several_shards_are_parted() {
         assert_eq!(values(&CLUSTER, "circle", keys).await, [1, 1, 0]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_lock_is_shown_with_who_holds_it() {
+    let [a, ..] = table(&CLUSTER, "locked", V).await;
+    let (holder, waiter) = (CLUSTER.client().await, CLUSTER.client().await);
+    let id = async |client: &tokio_postgres::Client| -> i32 {
+        client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0)
+    };
+    let (holds, waits) = (id(&holder).await, id(&waiter).await);
+    assert_eq!(code(&holder, &format!("BEGIN;{}", set("locked", a, 1))).await, "ok");
+    let update = set("locked", a, 2);
+    let waiting = tokio::spawn(async move { code(&waiter, &update).await });
+    eventually("the wait is shown", PATIENCE, || async {
+        let rows = CLUSTER.admin("SHOW LOCKS").await;
+        let row = rows.iter().find(|row| row.get("client") == Some(&waits.to_string()))?;
+        assert_eq!(row.get("waits_for"), Some(holds.to_string().as_str()));
+        row.get("shard").map(str::to_owned)
+    })
+    .await;
+    assert_eq!(code(&holder, "COMMIT").await, "ok");
+    assert_eq!(within(PATIENCE, waiting).await.unwrap(), "ok");
+}

@@ -8,6 +8,7 @@ mod errors;
 mod groups;
 mod help;
 mod in_doubt;
+mod locks;
 mod monitor;
 mod nothing;
 mod pins;
@@ -59,7 +60,7 @@ pub fn columns(topic: &ShowTopic) -> &'static [ColumnSpec] {
         ShowTopic::WhyNotCached => nothing::WHY_NOT_CACHED,
         ShowTopic::Transactions => transactions::COLUMNS,
         ShowTopic::InDoubt => in_doubt::COLUMNS,
-        ShowTopic::Locks => nothing::LOCKS,
+        ShowTopic::Locks => locks::COLUMNS,
         ShowTopic::Monitor(_) => monitor::COLUMNS,
         ShowTopic::Alerts => nothing::ALERTS,
         ShowTopic::Recommendations => nothing::RECOMMENDATIONS,
@@ -79,6 +80,7 @@ pub(super) async fn show(cluster: &Arc<Cluster>, caller: &Caller, topic: &ShowTo
     let rows = match topic {
         ShowTopic::Shards => shards::rows(&view).await,
         ShowTopic::InDoubt => in_doubt::rows(&view).await,
+        ShowTopic::Locks => locks::rows(&view).await,
         ShowTopic::Routers => routers::rows(&view).await,
         topic => rows(&view, topic)?,
     };

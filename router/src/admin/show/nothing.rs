@@ -33,13 +33,6 @@ pub(super) const RECOMMENDATIONS: &[ColumnSpec] = &[
 pub(super) const QUERIES: &[ColumnSpec] =
     &[ColumnSpec::text("query"), ColumnSpec::int8("calls"), ColumnSpec::float8("mean_ms"), ColumnSpec::text("route")];
 
-pub(super) const LOCKS: &[ColumnSpec] = &[
-    ColumnSpec::int8("client"),
-    ColumnSpec::text("shard"),
-    ColumnSpec::int8("waits_for"),
-    ColumnSpec::float8("wait_s"),
-];
-
 pub(super) const CACHE_ENTRIES: &[ColumnSpec] =
     &[ColumnSpec::text("policy"), ColumnSpec::text("query"), ColumnSpec::int8("bytes"), ColumnSpec::float8("age_s")];
 
