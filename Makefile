@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= startup frames messages scram lexer
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt clippy doc unit bench bench-planning fuzz fuzz-targets faults clean
+.PHONY: help demo test build lint fmt clippy doc unit bench bench-copy bench-planning fuzz fuzz-targets faults clean
 
 help: ## list the targets
 	@printf 'pgring\n\n'
@@ -47,6 +47,11 @@ bench: ## PostgreSQL, PgBouncer and pgring side by side, as ratios
 	@scripts/check-tools.sh rust postgres pgbouncer
 	$(CARGO) build --release -p pgring -p pgring-bench
 	$(CARGO) run --release -p pgring-bench -- $(BENCH_ARGS)
+
+bench-copy: ## COPY FROM STDIN over four shards beside four COPYs at once, as ratios
+	@scripts/check-tools.sh rust postgres
+	$(CARGO) build --release -p pgring -p pgring-bench
+	$(CARGO) run --release -p pgring-bench -- --copy $(BENCH_ARGS)
 
 bench-planning: ## what it takes to plan a statement that was seen before, and one that was not
 	@scripts/check-tools.sh rust

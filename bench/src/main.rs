@@ -53,6 +53,9 @@ struct Options {
     /// Transactions instead: on one shard, and on two.
     #[arg(long)]
     commit: bool,
+    /// COPY FROM STDIN over four shards instead: beside four COPYs at once of as much data, directly.
+    #[arg(long)]
+    copy: bool,
     /// Where the results go as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -72,6 +75,9 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), BenchError> {
     if options.fan_out {
         return fan_out::run(options);
+    }
+    if options.copy {
+        return copy::run(options);
     }
     if options.commit {
         return commit::run(options);

@@ -15,7 +15,7 @@ use crate::{
         parse::{Lexeme, Tokens},
         rewrite::{self, Range},
     },
-    topology::schema::Default,
+    topology::schema::{Column, Default},
 };
 
 const HINT: &str = "Copy the rows of one shard key at a time.";
@@ -61,8 +61,12 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Plan {
     let fields = head.columns.unwrap_or_else(|| stored.map(|column| column.name.clone()).collect());
     let has_default = columns.iter().any(|column| column.name == sharded.key && column.default != Default::None);
     let key = Some(CopyKey { column: sharded.key, key_type: sharded.key_type, has_default });
+    let is_drawn = |column: &&Column| {
+        matches!(column.default, Default::Volatile | Default::Identity) && !fields.contains(&column.name)
+    };
+    let drawn = columns.iter().find(is_drawn).map(|column| column.name.clone());
     let refusal = refusal(catalogue::COPY_MANY_SHARDS, format!("{table}"), HINT);
-    refuse::plan(PlanKind::Copy(CopyPlan { table, from, fields, key, refusal }), !from)
+    refuse::plan(PlanKind::Copy(CopyPlan { table, from, fields, key, drawn, refusal }), !from)
 }
 
 /// These tokens are TO STDOUT.

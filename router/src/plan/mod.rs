@@ -524,6 +524,9 @@ pub struct CopyPlan {
     pub fields: Vec<Box<str>>,
     /// The shard key, where the table has one.
     pub key: Option<CopyKey>,
+    /// A column that has no field and gets a value that each shard would draw by itself (of a sequence, of a user's
+    /// function).
+    pub drawn: Option<Box<str>>,
     /// Why it cannot run over several shards.
     pub refusal: Refusal,
 }

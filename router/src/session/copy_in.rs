@@ -102,6 +102,11 @@ impl Session {
         if let Some(what) = &options.beyond {
             return Err(beyond(what, "Copy into a table of its own first, and insert from there."));
         }
+        if let Some(column) = &copy.drawn {
+            let what =
+                format!("the column {column} is not among the columns, and each shard would draw its value by itself");
+            return Err(beyond(&what, "Copy it with the others."));
+        }
         let encoding = options.encoding.as_deref().or(self.settings.reported("client_encoding")).unwrap_or("UTF8");
         if embeds_ascii(encoding) {
             let what = format!("data in the encoding {encoding}");
