@@ -4,6 +4,7 @@
 
 mod cell;
 mod commit;
+mod copy;
 mod cpu;
 mod error;
 mod fan_out;

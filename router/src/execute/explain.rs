@@ -88,7 +88,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
         PlanKind::Local => step("local", default, &text, "reaches local tables only"),
         PlanKind::Reference => step("local", default, &text, "reads reference tables: any shard can answer"),
         PlanKind::Ddl(ddl) if ddl.default_shard_only => step("local", default, &text, "on the default shard only"),
-        PlanKind::Ddl(_) => {
+        PlanKind::Ddl(_) | PlanKind::Lock => {
             let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
             step("broadcast", names(topology, &all), &text, "the schema is the same on every shard")
         }
@@ -100,13 +100,18 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             let all: Vec<_> = (0..topology.shards.len()).map(|at| ShardIndex(at as u16)).collect();
             step("broadcast", names(topology, &all), &text, "runs on the default shard, its rows are written on all")
         }
-        PlanKind::Copy(copy) if copy.from => reject(&copy.refusal),
+        PlanKind::Copy(copy) if copy.from && copy.key.is_none() => reject(&copy.refusal),
         PlanKind::Copy(copy) => {
             let shards = match topology.kind(&copy.table) {
                 TableKind::Sharded(table) => topology.all_owners(table.group),
                 _ => vec![topology.default_shard],
             };
-            step("scatter", names(topology, &shards), &text, "what each shard gives, one behind the other")
+            let how = if copy.from {
+                "each record goes to its key's shard"
+            } else {
+                "what each shard gives, one behind the other"
+            };
+            step("scatter", names(topology, &shards), &text, how)
         }
         PlanKind::CopyQuery(..) => copied(&text),
         PlanKind::ExplainRoute { .. } | PlanKind::Explain(_) | PlanKind::Builtin(_) => {

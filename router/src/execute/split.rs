@@ -146,6 +146,25 @@ pub async fn split(
     (result, run.lanes.iter().map(Lane::outcome).collect())
 }
 
+/// Asks the client for the data of a COPY, and reads them to their end.
+///
+/// # Errors
+/// If the client is gone, or out of step.
+pub async fn refuse(client: &mut Frontend) -> Result<(), FrontendError> {
+    build::copy_in_response(&mut client.out, 0, &[]);
+    client.keeps = false;
+    client.flush().await?;
+    let mut input = Input::default();
+    loop {
+        input.take(client)?;
+        input.data.clear();
+        if input.over {
+            return Ok(());
+        }
+        client.read().await?;
+    }
+}
+
 impl Run<'_> {
     async fn all(&mut self, client: &mut Frontend, how: Split<'_>) -> Result<u64, SplitError> {
         let response = self.opened(client).await?;
@@ -470,7 +489,7 @@ impl Run<'_> {
 
 impl Input {
     /// Takes the content of the client's messages that are here. Returns whether there is something to be handed out.
-    fn take(&mut self, client: &mut Frontend) -> Result<bool, SplitError> {
+    fn take(&mut self, client: &mut Frontend) -> Result<bool, FrontendError> {
         let mut taken = false;
         let most = self.data.len() + READ;
         while !self.over && self.data.len() < most {
@@ -505,7 +524,7 @@ impl Input {
                 }
                 // As PostgreSQL, which ignores them among the data.
                 b'H' | b'S' => client.inbuf.advance(head.len),
-                kind => return Err(out_of_step(client, kind).into()),
+                kind => return Err(out_of_step(client, kind)),
             }
         }
         Ok(taken)

@@ -2,7 +2,7 @@
 //! Out: a [`Plan`]. Never: a shard, a parameter's value; a guess: what is not proven is refused.
 
 use super::{
-    Plan, PlanKind, gather, generate, process, read,
+    Plan, PlanKind, gather, generate, own, process, read,
     refuse::{plan, refusal, refuse},
     utility,
 };
@@ -57,7 +57,7 @@ pub fn build(input: &Input<'_>) -> Plan {
     if !input.lexed.certain && !tokens.has_joined_strings() {
         return utility::not_understood(input, "its tokens could not be read with certainty");
     }
-    statement(input, &tokens, 0)
+    own::refused(&tokens.lexemes).map_or_else(|| statement(input, &tokens, 0), refuse)
 }
 
 /// The plan of a statement whose strings the lexer would read otherwise than the server.

@@ -14,6 +14,7 @@ mod into;
 mod join;
 mod names;
 mod order;
+mod own;
 mod parted;
 mod predicate;
 mod process;
@@ -201,6 +202,8 @@ pub enum PlanKind {
     CopyQuery(u32, u32),
     /// Values that pgring itself makes stand in the text before it is planned.
     Generate(Box<Generate>),
+    /// LOCK TABLE with sharded or reference tables: on every shard.
+    Lock,
     /// Is answered by pgring itself.
     Builtin(Builtin),
     /// Is refused with 0A000 (or another SQLSTATE).

@@ -28,7 +28,7 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize, word: 
         "explain" => explain(input, tokens, first),
         "copy" => copy::plan(input, tokens, first),
         "truncate" => over_tables(input, tokens, "TRUNCATE"),
-        "lock" => over_tables(input, tokens, "LOCK TABLE"),
+        "lock" => lock(input),
         "call" => builtin(input, tokens, first).unwrap_or_else(|| code(input)),
         "do" => code(input),
         "load" => pinned(plan(PlanKind::Local, false), "LOAD"),
@@ -42,7 +42,15 @@ fn pinned(mut plan: Plan, reason: &'static str) -> Plan {
     plan
 }
 
-/// TRUNCATE and LOCK: local tables only.
+/// LOCK: on every shard, which has the local tables too.
+fn lock(input: &Input<'_>) -> Plan {
+    match mentioned(input) {
+        (false, false) => plan(PlanKind::Local, false),
+        _ => plan(PlanKind::Lock, false),
+    }
+}
+
+/// TRUNCATE: local tables only.
 fn over_tables(input: &Input<'_>, _tokens: &Tokens, verb: &str) -> Plan {
     match mentioned(input) {
         (false, false) => plan(PlanKind::Local, false),

@@ -2,7 +2,7 @@
 //! what pgring answers itself.
 
 use super::{
-    End, Fault, Session,
+    End, Fault, Session, copy_in,
     hold::{self, Held},
     made::Change,
     prepared::Prepared,
@@ -108,7 +108,11 @@ impl Session {
                 TableKind::Local => server(default, reach),
                 TableKind::Reference => Ok(Target::Special),
             },
-            PlanKind::Gather(_) | PlanKind::Explain(_) | PlanKind::CopyQuery(..) | PlanKind::ReferenceWrite(_)
+            PlanKind::Gather(_)
+            | PlanKind::Explain(_)
+            | PlanKind::CopyQuery(..)
+            | PlanKind::ReferenceWrite(_)
+            | PlanKind::Lock
                 if snapshot.topology.shards.len() == 1 =>
             {
                 server(default, reach)
@@ -158,6 +162,9 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
         match &plan.kind {
+            PlanKind::Refuse(refusal) if refusal.reason == catalogue::NOT_PERMITTED && copy_in::begins(values) => {
+                Err(Box::pin(self.refuse_copy(refusal)).await)
+            }
             PlanKind::Refuse(refusal) | PlanKind::Judge(refusal) => {
                 Err(self.refuse(Self::refused(refusal), values.text, execution.as_ref(), snapshot).await)
             }
@@ -169,6 +176,7 @@ impl Session {
                 TableKind::Sharded(table) => Box::pin(self.copy_from(copy, table.group, values, snapshot)).await,
                 _ => Err(Self::refused(&copy.refusal).into()),
             },
+            PlanKind::Lock => Box::pin(self.lock_tables(values, snapshot)).await.map(|()| RouteKind::Broadcast),
             PlanKind::CopyQuery(from, to) => Box::pin(self.copy_query((*from, *to), values, execution, snapshot)).await,
             PlanKind::Sharded(sharded) => self.many(plan, sharded, values, execution, snapshot).await,
             PlanKind::Gather(gather) => self.answer_by_gather(gather, values, execution, snapshot).await,
@@ -721,8 +729,8 @@ enum Rule {
 
 /// A refusal that has no cause where all rows are on one shard; rules for the schema hold all the same.
 fn is_about_shards(refusal: &crate::plan::Refusal) -> bool {
-    use catalogue::{KEY_TYPE, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
-    ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE].contains(&refusal.reason)
+    use catalogue::{KEY_TYPE, NOT_PERMITTED, SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY};
+    ![SCHEMA_CHANGE, UNIQUE_WITHOUT_KEY, KEY_TYPE, NOT_PERMITTED].contains(&refusal.reason)
 }
 
 /// Whether an error with this F field comes from PostgreSQL's grammar, which reads a statement before a failed transaction

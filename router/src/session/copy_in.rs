@@ -9,11 +9,12 @@ use crate::{
         options::{self, embeds_ascii, is_utf8},
     },
     error::{Report, catalogue},
-    execute::split::{Split, SplitError, split},
+    execute::split::{Split, SplitError, refuse, split},
     metrics::RouteKind,
-    plan::CopyPlan,
+    plan::{CopyPlan, Refusal},
     pool::conn::Conn,
     route::bind::Values,
+    sql::parse::{Tokens, tokens},
     txn::Reach,
 };
 use bytes::BytesMut;
@@ -44,7 +45,18 @@ impl Session {
         Ok(RouteKind::Scatter)
     }
 
-    /// The same within a transaction. Returns how many rows were stored.
+    /// The end of a COPY FROM STDIN that is refused when its data have been read: what sends them, as psql does with a dump,
+    /// would take them for statements otherwise.
+    pub(super) async fn refuse_copy(&mut self, refusal: &Refusal) -> Fault {
+        let read = refuse(&mut self.client).await;
+        self.pass_sync_over();
+        match read {
+            Ok(()) => Self::refused(refusal).into(),
+            Err(error) => Fault::End(error.into()),
+        }
+    }
+
+    /// [`Session::copy_from`] within a transaction. Returns how many rows were stored.
     async fn copy_split(
         &mut self,
         copy: &CopyPlan,
@@ -132,6 +144,14 @@ impl Session {
         };
         Ok(Splitter::new(&options, key))
     }
+}
+
+/// This is COPY … FROM STDIN.
+pub(super) fn begins(values: &Values<'_>) -> bool {
+    let tokens = std::str::from_utf8(values.text).ok().and_then(|text| tokens(text).ok());
+    let is_copy = |tokens: &Tokens| tokens.lexemes.first().is_some_and(|lexeme| lexeme.is("copy"));
+    let head = tokens.filter(is_copy).and_then(|tokens| options::head(&tokens.lexemes, 0));
+    head.is_some_and(|head| head.way == options::Way::In)
 }
 
 /// The place of each shard among these, by its number.

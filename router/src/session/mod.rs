@@ -17,6 +17,7 @@ mod gather;
 mod heard;
 mod hold;
 mod kept;
+mod lock;
 mod made;
 mod names;
 mod neighbours;

@@ -258,6 +258,7 @@ fn line(text: &str, plan: &Plan) -> String {
         PlanKind::Generate(generate) => format!("generate {}", generated(text, &lexed, generate)),
         PlanKind::Explain(_) => "explain".into(),
         PlanKind::CopyQuery(..) => "copy of a query".into(),
+        PlanKind::Lock => "lock".into(),
         PlanKind::ExplainRoute { analyze, .. } => format!("explain route {analyze}"),
         PlanKind::Copy(copy) => format!("copy {} {}", copy.table, if copy.from { "from" } else { "to" }),
         PlanKind::Ddl(ddl) => {
