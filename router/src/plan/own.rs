@@ -15,7 +15,8 @@ const VERBS: &[&str] = &[
     "reindex", "revoke", "security", "truncate", "update",
 ];
 /// Words before a name that say it is no call.
-const NAMED: &[&str] = &["aggregate", "function", "procedure", "routine"];
+const NAMED: &[&str] =
+    &["aggregate", "exists", "function", "into", "on", "only", "procedure", "routine", "table", "view"];
 
 /// Why this statement is refused: it changes something in the schema `pgring`, or the schema itself.
 pub(super) fn refused(lexemes: &[Lexeme]) -> Option<Refusal> {
@@ -81,6 +82,8 @@ mod tests {
             "ALTER SCHEMA pgring OWNER TO postgres",
             "GRANT USAGE ON SCHEMA pgring TO public",
             "CREATE TABLE pgring.identity (a int)",
+            "CREATE TABLE IF NOT EXISTS pgring.identity (a int)",
+            "CREATE INDEX i ON pgring.identity (a)",
             "ALTER TABLE ONLY pgring.identity ADD CONSTRAINT p PRIMARY KEY (a)",
             "CREATE FUNCTION pgring.decide(gid text) RETURNS void LANGUAGE sql AS 'select 1'",
             "COMMENT ON TABLE pgring.identity IS 'x'",
