@@ -5,6 +5,7 @@
 use super::{
     frontend::Frontend,
     scatter::{ScatterError, aside},
+    splice,
 };
 use crate::{
     error::{Report, catalogue},
@@ -35,6 +36,9 @@ const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// The SQL that reads one input where its rows are.
 pub fn read_sql(input: &GatherInput, text: &[u8], lexed: &Lexed) -> String {
+    if let Some(partial) = &input.partial {
+        return String::from_utf8_lossy(&splice::apply(text, lexed, &partial.splices)).into_owned();
+    }
     let mut sql = String::from("SELECT ");
     list(&mut sql, &input.columns, |column| {
         let name = quote::identifier(&column.name);
@@ -94,7 +98,7 @@ fn is_staged(input: &GatherInput) -> bool {
 /// The SQL that makes the empty temporary tables.
 pub fn create_sql(inputs: &[&GatherInput]) -> String {
     let mut sql = String::new();
-    for (nth, input) in inputs.iter().enumerate() {
+    for (nth, input) in inputs.iter().enumerate().filter(|(_, input)| input.partial.is_none()) {
         let name = quote::identifier(&input.copy);
         let table = qualified(&input.table);
         let _ = write!(sql, "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS SELECT ");
@@ -114,7 +118,12 @@ pub fn create_sql(inputs: &[&GatherInput]) -> String {
 
 /// The SQL that reads one input's rows where the answer is made, into their temporary table.
 pub fn insert_sql(input: &GatherInput, text: &[u8], lexed: &Lexed) -> String {
-    let mut sql = format!("INSERT INTO pg_temp.{} SELECT ", quote::identifier(&input.copy));
+    let mut sql = format!("INSERT INTO pg_temp.{} ", quote::identifier(&input.copy));
+    if input.partial.is_some() {
+        sql.push_str(&read_sql(input, text, lexed));
+        return sql;
+    }
+    sql.push_str("SELECT ");
     list(&mut sql, &input.columns, |column| quote::identifier(&column.name).into_owned());
     from(&mut sql, input, text, lexed);
     sql

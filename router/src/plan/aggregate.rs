@@ -113,7 +113,7 @@ pub(crate) fn scatter(
 }
 
 /// The clauses of the statement, whose outermost SELECT, or the first of them, is this.
-fn clauses(text: (&[Lexeme], usize), block: &Block) -> Result<Clauses, Refusal> {
+pub(super) fn clauses(text: (&[Lexeme], usize), block: &Block) -> Result<Clauses, Refusal> {
     let is_first = |lexeme: &Lexeme| lexeme.start == block.at;
     let first = text.0.iter().skip(text.1).position(is_first).map(|at| at + text.1);
     first.and_then(|first| rewrite::clauses(text.0, first)).ok_or_else(|| no("a SELECT in this form"))
@@ -164,7 +164,7 @@ fn loose(input: &Input<'_>, analysis: &Analysis<'_>) -> bool {
     columns.any(|column| !column.deterministic)
 }
 
-fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Refusal> {
+pub(super) fn form(analysis: &Analysis<'_>, query: &Query, block: &Block) -> Result<(), Refusal> {
     let cases = [
         (block.windows, "a WINDOW clause"),
         (block.grouping_sets, "GROUPING SETS, ROLLUP or CUBE"),
@@ -197,7 +197,7 @@ fn may_lock(analysis: &Analysis<'_>, query: &Query) -> bool {
 }
 
 /// The instance that every other one follows, so that each row of the answer comes from its shard alone.
-fn anchor(analysis: &Analysis<'_>) -> Result<usize, Refusal> {
+pub(super) fn anchor(analysis: &Analysis<'_>) -> Result<usize, Refusal> {
     let top = |at: &usize| analysis.instances[*at].top && !analysis.instances[*at].nullable;
     let mut all = (0..analysis.instances.len()).filter(top);
     all.find(|anchor| followed(analysis, *anchor)).ok_or_else(not_on_key)
@@ -212,7 +212,7 @@ fn not_on_key() -> Refusal {
     refusal(catalogue::MANY_SHARDS, "a join or sub-select that is not on the shard key", hint)
 }
 
-fn calls(analysis: &Analysis<'_>) -> Result<(), Refusal> {
+pub(super) fn calls(analysis: &Analysis<'_>) -> Result<(), Refusal> {
     for called in &analysis.calls {
         let name = &called.call.name.name;
         match called.class {
@@ -232,7 +232,7 @@ pub(super) fn is_aggregate(input: &Input<'_>, call: &Call) -> bool {
 }
 
 impl<'s> Scatter<'s> {
-    fn new(
+    pub(super) fn new(
         input: &'s Input<'s>,
         analysis: &Analysis<'_>,
         lexemes: &'s [Lexeme],
@@ -347,7 +347,7 @@ impl<'s> Scatter<'s> {
     }
 
     /// The expressions of GROUP BY, with their tokens; aliases and positions are looked up.
-    fn group_exprs(&mut self) -> Result<Vec<(Expr, Range)>, Refusal> {
+    pub(super) fn group_exprs(&mut self) -> Result<Vec<(Expr, Range)>, Refusal> {
         let mut all = vec![];
         for (expr, range) in self.block.group_by.iter().zip(self.clauses.group_by.clone()) {
             let place = match expr {
@@ -379,7 +379,7 @@ impl<'s> Scatter<'s> {
         self.block.items.iter().any(|item| matches!(item, Item::Wildcard(_)))
     }
 
-    fn without_alias(&self, range: Range, alias: bool) -> Range {
+    pub(super) fn without_alias(&self, range: Range, alias: bool) -> Range {
         let mut last = range.last;
         if alias {
             last -= 1;

@@ -94,7 +94,7 @@ pub(super) fn plan(
         Times { outside: true, .. } => time::timed(input, &tokens.lexemes, first),
     };
     let rows = analysis.rows > analysis.rows_in_calls || analysis.derived_rows;
-    Ok(Gather { inputs, views, timed, temporary: analysis.temporary, rows })
+    Ok(Gather { inputs, views, timed, temporary: analysis.temporary, rows, otherwise: None })
 }
 
 /// Where calls depend on when the transaction began.
@@ -336,6 +336,7 @@ fn bare(table: &TableName, source: GatherSource) -> GatherInput {
         filter: vec![],
         key: vec![],
         splices: vec![],
+        partial: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod process;
 mod read;
 mod reference;
 mod refuse;
+mod regroup;
 mod scope;
 pub mod setting;
 mod traces;
@@ -311,6 +312,8 @@ pub struct Gather {
     pub temporary: bool,
     /// It has whole rows of tables or views as values.
     pub rows: bool,
+    /// What to do where the parts of its groups turn out not to be combined exactly.
+    pub otherwise: Option<Box<Gather>>,
 }
 
 /// How a statement depends on when its transaction began.
@@ -347,6 +350,55 @@ pub struct GatherInput {
     pub key: Vec<Box<str>>,
     /// Changes to the client's text when it is copied.
     pub splices: Vec<Splice>,
+    /// It is not the table's rows, but parts of groups of them.
+    pub partial: Option<Box<Partial>>,
+}
+
+/// Parts of groups that shards give, and what is made of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// Changes to the client's text that give the parts.
+    pub splices: Vec<Splice>,
+    /// Changes to it that combine them.
+    pub finish: Vec<Finish>,
+}
+
+/// A change to the client's text, in coordinates of the shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// What stands there instead.
+    pub with: FinishPiece,
+}
+
+/// What stands in a statement over parts of groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinishPiece {
+    /// Text as it is.
+    Text(String),
+    /// An aggregate, of the column `p<column>`, and of the next one.
+    Aggregate {
+        /// How.
+        function: Combined,
+        /// Number of its (first) column.
+        column: usize,
+    },
+}
+
+/// How an aggregate's parts are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combined {
+    /// By the same aggregate.
+    Same(&'static str),
+    /// count: parts are added.
+    Count,
+    /// sum: parts are added, in the parts' type.
+    Sum,
+    /// avg: of sums and counts.
+    Avg,
 }
 
 /// A view over gathered tables.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A sort key without ASC, DESC and NULLS.
-fn bare(scatter: &Scatter<'_>, range: Range) -> Range {
+pub(super) fn bare(scatter: &Scatter<'_>, range: Range) -> Range {
     let is = |at: usize, words: &[&str]| words.iter().any(|word| scatter.lexemes[at].is(word));
     let mut last = range.last;
     if last >= range.first + 3 && is(last - 2, &["nulls"]) && is(last - 1, &["first", "last"]) {

@@ -10,7 +10,7 @@ use super::{
     join::{Analysis, Called, InsertRows},
     names, reference,
     refuse::{plan, refusal, refuse},
-    setting, traces,
+    regroup, setting, traces,
     view::Definitions,
 };
 use crate::{
@@ -63,8 +63,12 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
     let mut scattered = Err(refusal(catalogue::MANY_SHARDS, "a statement in this form", HINT));
     let text = (tokens.lexemes.as_slice(), first);
     let definitions = Definitions::of(input, tokens);
+    let mut regrouped = None;
     let (analysis, rows) = Analysis::of(input, query, &definitions, &mut |analysis, scope| {
         scattered = aggregate::scatter(input, analysis, scope, query, text);
+        if !matches!(&scattered, Ok(found) if found.merge.group_by.is_none() && found.merge.order.is_empty()) {
+            regrouped = regroup::plan(input, analysis, scope, query, text);
+        }
     });
     if matches!(query.body, Body::Set(_)) {
         scattered = aggregate::united(input, &analysis, &rows, query, text);
@@ -81,7 +85,14 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
             (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
             (Some(refusal), Err(_)) => refuse(refusal),
             (None, _) if analysis.writes => writes(input, &analysis, query, tokens, first),
-            (None, gathered) => sharded(&analysis, scattered, gathered, reads_only),
+            (None, gathered) => {
+                let (gathered, fixed) = in_parts(gathered, regrouped);
+                let mut plan = sharded(&analysis, scattered, gathered, reads_only);
+                plan.fixed_slots.extend(fixed);
+                plan.fixed_slots.sort_unstable();
+                plan.fixed_slots.dedup();
+                plan
+            }
         },
     };
     plan.session = effect(input, &analysis, tokens, first);
@@ -91,6 +102,17 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         plan.reads_only = true;
     }
     plan
+}
+
+/// A gather of parts of groups goes before one of rows.
+fn in_parts(
+    gathered: Result<Box<Gather>, Refusal>,
+    regrouped: Option<(Gather, Vec<u32>)>,
+) -> (Result<Box<Gather>, Refusal>, Vec<u32>) {
+    match regrouped {
+        None => (gathered, vec![]),
+        Some((gather, fixed)) => (Ok(Box::new(Gather { otherwise: gathered.ok(), ..gather })), fixed),
+    }
 }
 
 fn sets_or_reads(called: &Called<'_>) -> bool {

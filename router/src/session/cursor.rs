@@ -194,6 +194,8 @@ impl Session {
             let plan = self.plan(&query, &mut lexed);
             let values = Values { text: query.as_bytes(), lexed: &lexed, parameters, utf8: self.settings.utf8() };
             let Some(gather) = gather_of(&plan, &values, snapshot) else { return Err(over_shards().into()) };
+            // Rows that are given by parts are not found out in another way midway.
+            let gather = gather.otherwise.as_deref().unwrap_or(gather);
             match &gather.timed {
                 Timed::Outside(splices) => {
                     query = Cow::Owned(self.at_one_time(splices, &values, execution, snapshot).await?);

@@ -6,6 +6,7 @@ use super::{
     Fault, Session,
     calls::Execution,
     hold::{self, Held},
+    parts,
     time::at_time,
 };
 use crate::{
@@ -61,6 +62,11 @@ impl Work<'_> {
         self.inputs.iter().map(|(_, input, _)| *input).collect()
     }
 
+    /// The statement with its parameters, for what is made from it.
+    fn call<'b>(&'b self, types: &'b [u32]) -> parts::Call<'b> {
+        parts::Call { text: self.values.text, lexed: self.values.lexed, types, bind: self.bind(Some(&[])) }
+    }
+
     /// The body of a Bind of a statement with the client's parameters.
     fn bind(&self, formats: Option<&[i16]>) -> Vec<u8> {
         let (rest, asked) = match &self.execution {
@@ -77,6 +83,8 @@ struct Filled {
     types: Vec<u32>,
     fields: Vec<Field>,
     row_types: Vec<(u32, u32)>,
+    /// What combines parts of groups.
+    finish: Vec<Splice>,
 }
 
 /// Rows that were brought together on a server, which has not answered yet.
@@ -121,6 +129,25 @@ impl Session {
         if let Timed::Outside(splices) = &plan.timed {
             return Box::pin(self.answer_at_one_time(splices, values, execution, snapshot)).await;
         }
+        let Some(otherwise) = &plan.otherwise else {
+            return self.gather_once(plan, values, execution, snapshot).await;
+        };
+        match self.gather_once(plan, values, execution, snapshot).await {
+            // No row of the answer has been passed on.
+            Err(Fault::Report(report)) if [catalogue::UNORDERABLE, catalogue::MANY_SHARDS].contains(&report.entry) => {
+                Box::pin(self.answer_by_gather(otherwise, values, execution, snapshot)).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn gather_once(
+        &mut self,
+        plan: &Gather,
+        values: &Values<'_>,
+        execution: Option<Execution<'_>>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<RouteKind, Fault> {
         let mut gathered = self.bring_together(plan, values, execution, snapshot).await?;
         let mut request = BytesMut::new();
         match &execution {
@@ -195,7 +222,7 @@ impl Session {
             return Err(self.refuse(refused, values.text, execution.as_ref(), snapshot).await);
         }
         let inputs = self.placed(plan, values, in_txn, snapshot);
-        if in_txn && inputs.iter().any(|(_, input, _)| input.columns.is_empty()) {
+        if in_txn && inputs.iter().any(|(_, input, _)| input.columns.is_empty() && input.partial.is_none()) {
             let refused = cannot(
                 "a relation whose columns are not known, in a transaction",
                 "Run the statement outside the transaction.",
@@ -213,8 +240,6 @@ impl Session {
             let time = self.transaction_time(snapshot).await?;
             splices.extend(times.iter().map(|splice| at_time(splice, &time)));
         }
-        splices.sort_by_key(|splice| splice.start);
-        let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
         let work = Work { plan, inputs, values, execution, in_txn };
         let mut held = self.hold_for_gather(&shards, in_txn, snapshot).await?;
         let mut asked = 0;
@@ -226,12 +251,17 @@ impl Session {
         self.put_back(idle);
         self.me.end_work();
         match filled {
-            Ok(Filled { types, fields, row_types }) => {
+            Ok(Filled { types, fields, row_types, finish }) => {
+                splices.extend(finish);
+                splices.sort_by_key(|splice| (splice.start, splice.end));
+                let (text, origins) = splice::apply_with_origins(values.text, values.lexed, &splices);
                 self.me.begin_work(home.conn().cancel.clone());
                 Ok(Gathered { home, types, fields, row_types, text, origins })
             }
             Err(error) => {
-                self.let_home_go(home, matches!(&error, ScatterError::Server(_))).await;
+                let another_way =
+                    matches!(&error, ScatterError::Report(report) if report.entry == catalogue::UNORDERABLE);
+                self.let_home_go(home, another_way || matches!(&error, ScatterError::Server(_))).await;
                 self.me.end_work();
                 Err(self.fault_of(error, None))
             }
@@ -298,6 +328,12 @@ impl Session {
         if !work.plan.views.is_empty() {
             check_rights(home.conn(), work.plan).await?;
         }
+        let mut finish = vec![];
+        for (_, input, _) in &work.inputs {
+            if let Some(partial) = &input.partial {
+                finish = parts::prepare(home.conn(), input, partial, &work.call(&types)).await?;
+            }
+        }
         let mut readers = Vec::with_capacity(others.len());
         for one in others {
             let inputs = work.on(one.shard);
@@ -315,7 +351,7 @@ impl Session {
             home.conn().housekeep(&views::create_sql(&work.plan.views, &work.copied())).await?;
         }
         let row_types = if work.plan.rows { row_types(home.conn(), work).await? } else { vec![] };
-        Ok(Filled { types, fields, row_types })
+        Ok(Filled { types, fields, row_types, finish })
     }
 
     /// What the client's transaction has set for itself, in a transaction that is to be used as if it were that one.
@@ -527,7 +563,7 @@ async fn read_here(
 }
 
 /// One command by the extended protocol.
-fn command(out: &mut BytesMut, sql: &str, types: &[u32], bind: &[u8]) {
+pub(super) fn command(out: &mut BytesMut, sql: &str, types: &[u32], bind: &[u8]) {
     build::parse(out, "", sql, types);
     build::bind_raw(out, "", "", bind);
     build::execute(out, "", 0);

@@ -24,6 +24,7 @@ mod neighbours;
 mod notify;
 mod own;
 mod own_schema;
+mod parts;
 mod pins;
 pub mod prepared;
 mod reference;

@@ -20,6 +20,12 @@ pub struct Range {
 pub struct Clauses {
     /// Items of the select list.
     pub items: Vec<Range>,
+    /// FROM and WHERE.
+    pub from: Option<Range>,
+    /// GROUP BY with its words.
+    pub group: Option<Range>,
+    /// HAVING with its word.
+    pub having: Option<Range>,
     /// Expressions of GROUP BY.
     pub group_by: Vec<Range>,
     /// Sort keys of ORDER BY, with ASC, DESC and NULLS.
@@ -57,8 +63,16 @@ pub fn clauses(lexemes: &[Lexeme], first: usize) -> Option<Clauses> {
     let items = split(lexemes, Range { first: select, last: starts.first().copied().unwrap_or(end) });
     let after = |range: Range, words: usize| Range { first: range.first + words, last: range.last };
     let offset = span("offset");
+    let (from, filter) = (span("from"), span("where"));
+    let from = from.map(|from| match filter {
+        Some(filter) if filter.first == from.last => Range { first: from.first, last: filter.last },
+        _ => from,
+    });
     Some(Clauses {
         items,
+        from,
+        group: span("group"),
+        having: span("having"),
         group_by: span("group").map(|range| split(lexemes, after(range, 2))).unwrap_or_default(),
         order_by: span("order").map(|range| split(lexemes, after(range, 2))).unwrap_or_default(),
         order: span("order"),

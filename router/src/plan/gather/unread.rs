@@ -139,14 +139,21 @@ pub(crate) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize) -> Result<O
     }
     point(input, &tokens.lexemes, &mut inputs, &mut views)?;
     if !inputs.iter().any(|input| matches!(input.source, GatherSource::Sharded { .. })) {
-        return Ok(Some(Gather { inputs: vec![], views: vec![], timed: Timed::No, temporary: false, rows: false }));
+        return Ok(Some(Gather {
+            inputs: vec![],
+            views: vec![],
+            timed: Timed::No,
+            temporary: false,
+            rows: false,
+            otherwise: None,
+        }));
     }
     let timed = match (timed, in_views) {
         (_, true) => Timed::Hidden,
         (true, false) => time::timed(input, &tokens.lexemes, first),
         (false, false) => Timed::No,
     };
-    Ok(Some(Gather { inputs, views, timed, temporary: false, rows: false }))
+    Ok(Some(Gather { inputs, views, timed, temporary: false, rows: false, otherwise: None }))
 }
 
 fn refused(lexemes: &[Lexeme], at: usize) -> Option<&str> {
