@@ -12,7 +12,7 @@ SELECT grade g FROM site GROUP BY g HAVING NOT bool_or(active) ORDER BY g;
 
 -- case: expressions over aggregates
 SELECT sum(grade) / count(*) FROM site;
-SELECT grade, max(site_id) - min(site_id) AS spread, count(*) * 2 + 1 FROM site GROUP BY grade ORDER BY spread DESC, grade;
+SELECT grade, max(site_id) / 2 - min(site_id) / 2 AS spread, count(*) * 2 + 1 FROM site GROUP BY grade ORDER BY spread DESC, grade;
 SELECT coalesce(sum(area), 0), -count(*), count(*)::text || '!', avg(grade) + 1 FROM site;
 SELECT grade, CASE WHEN count(*) > 5 THEN 'many' ELSE 'few' END FROM site GROUP BY grade ORDER BY 2, 1;
 SELECT grade, count(*) FILTER (WHERE active) > count(*) FILTER (WHERE NOT active) FROM site GROUP BY grade ORDER BY 1;
@@ -61,16 +61,16 @@ SELECT DISTINCT name FROM site ORDER BY name LIMIT 9;
 SELECT DISTINCT lower(name) AS low FROM site ORDER BY low OFFSET 3;
 SELECT DISTINCT mood FROM visit ORDER BY mood;
 SELECT DISTINCT count(*) FROM site GROUP BY grade ORDER BY 1;
-SELECT DISTINCT s.grade, r.title FROM site s JOIN region r ON r.id = s.region_id ORDER BY 1, 2;
+SELECT DISTINCT s.grade, r.name FROM site s JOIN region r ON r.region_id = s.region_id ORDER BY 1, 2;
 SELECT DISTINCT s.grade FROM site s JOIN visit v USING (site_id) WHERE v.qty > 1 ORDER BY s.grade;
 
 -- case: joins, views, CTEs
-SELECT r.title, count(*), max(s.area) FROM site s JOIN region r ON r.id = s.region_id GROUP BY r.title HAVING count(*) > 2 ORDER BY r.title;
+SELECT r.name, count(*), max(s.area) FROM site s JOIN region r ON r.region_id = s.region_id GROUP BY r.name HAVING count(*) > 2 ORDER BY r.name;
 SELECT s.grade, sum(v.amount) / count(*) FROM site s JOIN visit v USING (site_id) GROUP BY s.grade ORDER BY 1;
 SELECT grade, count(*) FROM v_site GROUP BY grade HAVING count(*) > 3 ORDER BY grade;
 WITH w AS (SELECT site_id, grade FROM site WHERE active) SELECT grade, count(*) FROM w GROUP BY grade HAVING count(*) > 1 ORDER BY grade;
 SELECT n, count(*) FROM (SELECT site_id, count(*) AS n FROM visit GROUP BY site_id) q GROUP BY n HAVING count(*) > 1 ORDER BY n;
-SELECT grade, count(*) FROM site WHERE site_id IN (SELECT site_id FROM visit WHERE qty > 1) GROUP BY grade HAVING count(*) > 0 ORDER BY 1; -- a comment
+SELECT grade, count(*) FROM site WHERE site_id IN (SELECT site_id FROM visit WHERE qty > 1) GROUP BY grade HAVING count(*) > 0 /* a comment */ ORDER BY 1;
 
 -- case: parameters
 -- params: ["2", "4"]
