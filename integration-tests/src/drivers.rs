@@ -26,7 +26,13 @@ pub fn scripts() -> PathBuf {
 /// The Python that has the drivers.
 pub async fn python() -> &'static Path {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    PROGRAM.get_or_init(install_python).await
+    PROGRAM.get_or_init(|| install_python("python", "requirements.txt")).await
+}
+
+/// The Python that has the tools for migrations.
+pub async fn migrations() -> &'static Path {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    PROGRAM.get_or_init(|| install_python("migrations", "migrations/requirements.txt")).await
 }
 
 /// A command that runs a script of ours by Node.js.
@@ -67,8 +73,8 @@ fn pins(name: &str) -> String {
     fs::read_to_string(scripts().join(name)).expect("the pins of the drivers")
 }
 
-async fn install_python() -> PathBuf {
-    let (folder, pins) = (installed("python"), pins("requirements.txt"));
+async fn install_python(name: &str, file: &str) -> PathBuf {
+    let (folder, pins) = (installed(name), pins(file));
     let program = folder.join("bin").join("python");
     if !is_up_to_date(&folder, &pins) {
         let mut make = Command::new("python3");
@@ -76,7 +82,7 @@ async fn install_python() -> PathBuf {
         install(make, PYTHON).await;
         let mut fill = Command::new(&program);
         fill.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
-        fill.arg(scripts().join("requirements.txt"));
+        fill.arg(scripts().join(file));
         install(fill, PYTHON).await;
         fs::write(folder.join("installed-from"), pins).expect("a note of what was installed");
     }

@@ -228,7 +228,6 @@ const SECTIONS: &[Section] = &[
             "WITH gone AS (DELETE FROM orders WHERE total < 5 RETURNING *) SELECT count(*) FROM gone",
             "UPDATE customer SET customer_id = 8 WHERE customer_id = 7",
             "INSERT INTO setting VALUES ('limit', 3)",
-            "TRUNCATE orders",
         ],
     },
     Section {

@@ -297,3 +297,26 @@ async fn an_error_tells_its_place_in_the_clients_text() {
     let place = sql.find("'no'").unwrap() as u32 + 1;
     assert_eq!(error.position(), Some(&tokio_postgres::error::ErrorPosition::Original(place)));
 }
+
+#[tokio::test]
+async fn snowflake_ids_are_unique_and_in_the_order_of_time() {
+    let client = CLUSTER.client().await;
+    sharded(&client, "flakes", "id", "id bigint PRIMARY KEY DEFAULT pgring.snowflake_id(), x int").await;
+    sharded(&client, "with_flakes", "tenant", "tenant int, id bigint DEFAULT pgring.snowflake_id()").await;
+    let first: i64 = rows(&client, "SELECT pgring.snowflake_id()").await[0].parse().unwrap();
+    let mut ids = Vec::new();
+    for x in 0..20 {
+        ids.extend(rows(&client, &format!("INSERT INTO flakes (x) VALUES ({x}) RETURNING id")).await);
+    }
+    let numbers: Vec<i64> = ids.iter().map(|id| id.parse().unwrap()).collect();
+    assert!(numbers.iter().all(|id| *id > first), "{numbers:?}");
+    assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), 20);
+    assert_eq!(rows(&client, &format!("SELECT x FROM flakes WHERE id = {}", ids[7])).await, ["7"]);
+    assert!(spread("flakes").await > 1);
+    for tenant in 0..20 {
+        client.batch_execute(&format!("INSERT INTO with_flakes VALUES ({tenant})")).await.unwrap();
+    }
+    assert_eq!(rows(&client, "SELECT count(DISTINCT id) FROM with_flakes").await, ["20"]);
+    let nodes = rows(&client, "SELECT count(DISTINCT (id >> 12) & 1023) > 1 FROM with_flakes").await;
+    assert_eq!(nodes, ["t"], "each shard has its own number");
+}

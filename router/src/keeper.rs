@@ -18,6 +18,7 @@ use pgring_config::{
     catalog::{
         identity,
         shards::{SeedReplica, SeedShard},
+        snowflake,
         watch::Heard,
     },
     error::{CatalogError, IdentityError},
@@ -367,13 +368,13 @@ type Probes = HashMap<ShardName, (Connection, Client)>;
 async fn probe(database: &Database, settings: &Settings, probes: &mut Probes) -> bool {
     let topology = database.snapshot().topology.clone();
     let mut asked = JoinSet::new();
-    for shard in &topology.shards {
+    for (number, shard) in (0_u16..).zip(&topology.shards) {
         let kept = probes.remove(&shard.name).filter(|(connection, _)| *connection == shard.connection);
         let (name, connection) = (shard.name.clone(), shard.connection.clone());
         let (tls, dbname) = (database.server_tls.clone(), database.name.clone());
         let cluster = settings.general.cluster.clone();
         asked.spawn(async move {
-            let ask = ask(&name, &connection, kept.map(|(_, client)| client), &dbname, &tls, &cluster);
+            let ask = ask((number, &name), &connection, kept.map(|(_, client)| client), &dbname, &tls, &cluster);
             let answer = timeout(PROBE_PATIENCE, ask).await;
             let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {PROBE_PATIENCE:?}")));
             (name, connection, answer)
@@ -414,7 +415,7 @@ fn note(database: &Database, shard: &ShardName, fault: Option<String>) -> bool {
 }
 
 async fn ask(
-    shard: &ShardName,
+    (number, shard): (u16, &ShardName),
     connection: &Connection,
     client: Option<Client>,
     database: &str,
@@ -429,6 +430,8 @@ async fn ask(
     let mut client = control::connect_parts(&parts, database, tls).await.map_err(|error| error.to_string())?;
     let installed = identity::install_on(&mut client, cluster, shard.as_str()).await;
     installed.map_err(|error: IdentityError| error.to_string())?;
+    let made = snowflake::install(&mut client, number).await;
+    made.map_err(|error| ControlError::from(error).to_string())?;
     Ok(client)
 }
 

@@ -14,6 +14,7 @@ mod load;
 mod migrate;
 pub mod routers;
 pub mod shards;
+pub mod snowflake;
 pub mod tables;
 mod two_phase;
 pub mod watch;

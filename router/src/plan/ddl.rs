@@ -67,6 +67,8 @@ pub(super) fn everywhere() -> Ddl {
         elsewhere: Elsewhere::Same,
         default_shard_only: false,
         changes_schema: true,
+        empty: vec![],
+        detaches: vec![],
     }
 }
 
@@ -92,6 +94,13 @@ pub(super) fn plan(input: &Input<'_>, tokens: &Tokens, first: usize, word: &str)
 
 fn ddl(ddl: Ddl) -> Plan {
     planned(PlanKind::Ddl(ddl), false)
+}
+
+/// A change of what is in tables, on every shard.
+pub(super) fn contents(input: &Input<'_>) -> Plan {
+    let mut plan = ddl(Ddl { changes_schema: false, ..everywhere() });
+    plan.fixed_slots = (0..input.lexed.slots.len() as u32).collect();
+    plan
 }
 
 fn default_shard() -> Plan {
@@ -264,11 +273,49 @@ impl Statement<'_> {
                 created.columns.clear();
             }
         }
-        if self.is(behind, "inherits") && utility::mentioned(self.input).0 {
-            return Err(change("INHERITS from a sharded table"));
-        }
+        self.check_parents(&created, after, behind)?;
         self.check_new(&created)?;
         Ok(ddl(Ddl { creates: vec![created], ..everywhere() }))
+    }
+
+    /// PARTITION OF and INHERITS: a child is sharded as its parents are.
+    fn check_parents(&self, created: &CreatedTable, after: usize, behind: usize) -> Result<(), Refusal> {
+        let mut parents = vec![];
+        if self.is(after, "partition") && self.is(after + 1, "of") {
+            parents.extend(names::read(self.lexemes, after + 2));
+        }
+        if self.is(behind, "inherits")
+            && let Some(close) = self.matching(behind + 1)
+        {
+            let listed = rewrite::split(self.lexemes, Range { first: behind + 2, last: close });
+            parents.extend(listed.into_iter().filter_map(|one| names::read(self.lexemes, one.first)));
+        }
+        let meanings = parents.iter().map(|(schema, name, _)| names::resolve(self.input, schema.as_deref(), name));
+        let mut sharded = None;
+        for meaning in meanings {
+            match (meaning, &sharded) {
+                (Meaning::Sharded(_, parent), None) if parents.len() == 1 => sharded = Some(parent),
+                (Meaning::Sharded(..) | Meaning::Reference(_), _) if parents.len() > 1 => {
+                    return Err(change("INHERITS from several tables, one of them sharded or a reference table"));
+                }
+                _ => {}
+            }
+        }
+        let Some(parent) = sharded else { return Ok(()) };
+        let list = if self.is(after, "partition") { self.list_behind(after + 2) } else { None };
+        let mut own = CreatedTable { unique_keys: created.unique_keys.clone(), ..created.clone() };
+        if let Some((open, close)) = list {
+            let elements = rewrite::split(self.lexemes, Range { first: open + 1, last: close });
+            elements.into_iter().for_each(|element| self.element(&mut own, element));
+        }
+        let mut keys = own.unique_keys.iter();
+        keys.try_for_each(|unique| check_unique(&created.name, &parent.key, parent.allow_local_unique, unique))
+    }
+
+    /// The parentheses behind the name at this place.
+    fn list_behind(&self, at: usize) -> Option<(usize, usize)> {
+        let (_, _, open) = names::read(self.lexemes, at)?;
+        self.is_symbol(open, "(").then(|| self.matching(open)).flatten().map(|close| (open, close))
     }
 
     fn depth(&self, from: usize, to: usize) -> i32 {
@@ -583,9 +630,45 @@ impl Statement<'_> {
             ddl.renames.push((table.clone(), TableName::new(to, table.name.clone())));
         }
         for action in rewrite::split(self.lexemes, Range { first: after, last: self.end() }) {
+            if let Meaning::Sharded(_, sharded) = &meaning
+                && self.is(action.first + 1, "partition")
+                && self.is_any(action.first, &["attach", "detach"])
+            {
+                self.partition(&table, sharded, action, &mut ddl)?;
+                continue;
+            }
             self.check_action(&meaning, &table, action)?;
         }
         Ok(self::ddl(ddl))
+    }
+
+    /// ATTACH PARTITION takes in a table that is sharded alike, or empty; DETACH PARTITION leaves one that is sharded alike.
+    fn partition(
+        &self,
+        table: &TableName,
+        sharded: &ShardedTable,
+        action: Range,
+        ddl: &mut Ddl,
+    ) -> Result<(), Refusal> {
+        let Some((schema, name, after)) = names::read(self.lexemes, action.first + 2) else {
+            return Err(change(format!("this change of {table}")));
+        };
+        let child = names::full(self.input, schema.as_deref(), &name);
+        if self.is(action.first, "detach") {
+            ddl.outside_transaction = self.is(after, "concurrently");
+            if self.input.topology.table(&child).is_none() {
+                ddl.detaches.push((child, table.clone()));
+            }
+            return Ok(());
+        }
+        match names::kind(self.input, &child, 0) {
+            TableKind::Sharded(other) if other.group == sharded.group && other.key == sharded.key => Ok(()),
+            TableKind::Local => {
+                ddl.empty.push(child);
+                Ok(())
+            }
+            _ => Err(change(format!("{child}, which is not sharded as {table} is, as a partition of it"))),
+        }
     }
 
     fn check_action(&self, meaning: &Meaning, table: &TableName, action: Range) -> Result<(), Refusal> {
@@ -609,27 +692,16 @@ impl Statement<'_> {
 
     /// A new column whose values each server would make up by itself.
     fn check_filled(&self, meaning: &Meaning, action: Range) -> Result<(), Refusal> {
-        const VOLATILE: &[&str] = &[
-            "serial",
-            "bigserial",
-            "smallserial",
-            "serial4",
-            "serial8",
-            "serial2",
-            "identity",
-            "nextval",
-            "random",
-            "gen_random_uuid",
-            "uuid_generate_v4",
-            "uuid_generate_v1",
-            "clock_timestamp",
-        ];
+        const DRAWN: &[&str] =
+            &["serial", "bigserial", "smallserial", "serial4", "serial8", "serial2", "identity", "nextval"];
+        const VOLATILE: &[&str] =
+            &["random", "gen_random_uuid", "uuid_generate_v4", "uuid_generate_v1", "clock_timestamp"];
         const STABLE: &[&str] =
             &["now", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime"];
         let holds = |words: &[&str]| (action.first..action.last).any(|at| self.is_any(at, words));
         let fault = match meaning {
-            Meaning::Sharded(..) => holds(VOLATILE),
-            Meaning::Reference(_) => holds(VOLATILE) || holds(STABLE),
+            Meaning::Sharded(..) => holds(DRAWN),
+            Meaning::Reference(_) => holds(DRAWN) || holds(VOLATILE) || holds(STABLE),
             _ => false,
         };
         if fault { Err(change("a new column that each server would fill by itself")) } else { Ok(()) }
@@ -654,7 +726,7 @@ impl Statement<'_> {
                     key(named)
                         && (self.is(named + 1, "type") || self.is(named + 1, "set") && self.is(named + 2, "data"))
                 }
-                "attach" | "detach" | "inherit" => true,
+                "inherit" => true,
                 _ => false,
             },
             _ => false,

@@ -526,6 +526,10 @@ pub struct Ddl {
     pub default_shard_only: bool,
     /// What plans are made from may be otherwise afterwards: it is not for rights, roles, comments, statistics.
     pub changes_schema: bool,
+    /// Local tables that must be empty, for they become a part of a sharded one.
+    pub empty: Vec<TableName>,
+    /// Tables that are parts of a sharded table no more, and that table.
+    pub detaches: Vec<(TableName, TableName)>,
 }
 
 /// What all shards but the default one run of a change of schema.

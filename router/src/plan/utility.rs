@@ -27,7 +27,7 @@ pub(super) fn statement(input: &Input<'_>, tokens: &Tokens, first: usize, word: 
     match word {
         "explain" => explain(input, tokens, first),
         "copy" => copy::plan(input, tokens, first),
-        "truncate" => over_tables(input, tokens, "TRUNCATE"),
+        "truncate" => truncate(input, tokens),
         "lock" => lock(input),
         "call" => builtin(input, tokens, first).unwrap_or_else(|| code(input)),
         "do" => code(input),
@@ -50,15 +50,12 @@ fn lock(input: &Input<'_>) -> Plan {
     }
 }
 
-/// TRUNCATE: local tables only.
-fn over_tables(input: &Input<'_>, _tokens: &Tokens, verb: &str) -> Plan {
+/// TRUNCATE, which empties every shard's part of a table and every copy, all or none.
+fn truncate(input: &Input<'_>, tokens: &Tokens) -> Plan {
+    let cascades = tokens.lexemes.iter().any(|lexeme| lexeme.is("cascade"));
     match mentioned(input) {
-        (false, false) => plan(PlanKind::Local, false),
-        _ => refuse(refusal(
-            catalogue::WRITE_MANY_SHARDS,
-            format!("{verb} of a sharded or reference table"),
-            "Do it on each server by hand.",
-        )),
+        (false, false) if !cascades || input.topology.tables.is_empty() => plan(PlanKind::Local, false),
+        _ => ddl::contents(input),
     }
 }
 

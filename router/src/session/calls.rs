@@ -35,7 +35,7 @@ use pgring_config::{
     key::KeyType,
     tables::{TableKind, TableName, TableState},
 };
-use pgring_protocol::message::build;
+use pgring_protocol::{message::build, quote};
 use std::sync::Arc;
 
 /// Bytes that groups of one statement may take.
@@ -536,6 +536,9 @@ impl Session {
             self.admit(&shards, Reach::Schema, snapshot).await?;
         }
         let planned = self.planned_tables(ddl, snapshot);
+        if let Err(fault) = self.must_be_empty(&ddl.empty, snapshot).await {
+            return self.end_own(own, Err(fault)).await;
+        }
         let result = self.ddl_on(&shards, change, snapshot).await;
         let tag = match result {
             Ok(tag) => tag,
@@ -612,6 +615,37 @@ impl Session {
         Ok(tag.unwrap_or_default())
     }
 
+    /// Tables whose rows would be on the default shard, whatever their keys.
+    async fn must_be_empty(&mut self, tables: &[TableName], snapshot: &Arc<Snapshot>) -> Result<(), Fault> {
+        for table in tables {
+            let mut held = self.hold(snapshot, snapshot.topology.default_shard).await?;
+            if let Err(error) = held.open().await {
+                return Err(self.lost_while_held(&error));
+            }
+            let name = format!("{}.{}", quote::identifier(&table.schema), quote::identifier(&table.name));
+            let sql = format!("SELECT 1 WHERE EXISTS (SELECT FROM {name})");
+            let (held, found) = self.beside_client(held, async |conn: &mut Conn| conn.housekeep(&sql).await).await?;
+            let status = if self.txn.is_some() { b'T' } else { b'I' };
+            match found {
+                Ok(rows) => {
+                    self.let_go(held, status, Reach::Read);
+                    if !rows.is_empty() {
+                        return Err(Report::with(catalogue::NOT_EMPTY, catalogue::NOT_EMPTY.message)
+                            .detail(format!("{table} is to be a part of a sharded table"))
+                            .hint("Attach it empty, and insert its rows through the sharded table.")
+                            .into());
+                    }
+                }
+                Err(ConnError::Server(fields)) => {
+                    self.let_go(held, if status == b'T' { b'E' } else { b'I' }, Reach::Nothing);
+                    return Err(self.told(*fields));
+                }
+                Err(error) => return Err(self.lost_while_held(&error)),
+            }
+        }
+        Ok(())
+    }
+
     /// The rules for the tables that a change of schema makes.
     fn planned_tables(&self, ddl: &Ddl, snapshot: &Snapshot) -> Vec<Planned> {
         let topology = &snapshot.topology;
@@ -675,6 +709,21 @@ impl Session {
             }
             changed = true;
             self.txn.iter_mut().for_each(|txn| txn.rules.dropped.retain(|name| *name != planned.name));
+        }
+        for (child, parent) in &ddl.detaches {
+            let TableKind::Sharded(sharded) = snapshot.topology.kind(parent) else { continue };
+            let rule = ShardTable {
+                table: child.clone(),
+                key: sharded.key.clone(),
+                key_type: sharded.key_type,
+                strategy: None,
+                group: GroupChoice::ColocateWith(parent.clone()),
+                allow_local_unique: sharded.allow_local_unique,
+                state: TableState::Ready,
+            };
+            catalog.shard_table(&rule).await.map_err(failed)?;
+            self.txn.iter_mut().for_each(|txn| txn.rules.made.push(child.clone()));
+            changed = true;
         }
         for name in ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some()) {
             match &mut self.txn {
