@@ -68,6 +68,9 @@ pub fn how(merge: &Merge) -> &'static str {
 pub fn how_written(write: &ManyWrite) -> &'static str {
     match &write.rows {
         Some(_) => "each shard gets the rows of its keys, all in one transaction",
+        None if write.fetch.is_some() => {
+            "one server computes the rows, each shard gets those of its keys, all in one transaction"
+        }
         None => "each shard writes its own rows, all in one transaction",
     }
 }
@@ -122,6 +125,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
             Route::One(shard) => step("single", names(topology, &[shard]), &text, "the shard key leads to one shard"),
             Route::Apart => match &sharded.many {
                 Many::Gather(gather) => gathered(gather, values, topology, &text),
+                Many::Write(write) if write.fetch.is_some() => step("gather", String::new(), &text, how_written(write)),
                 _ => step("reject", String::new(), &text, "the shard keys lead to different shards"),
             },
             Route::Many(shards) => match &sharded.many {
@@ -129,6 +133,7 @@ pub fn steps(plan: &Plan, values: &Values<'_>, topology: &Topology) -> Result<Ve
                 Many::Gather(gather) => gathered(gather, values, topology, &text),
                 Many::CopyQuery(..) => copied(&text),
                 Many::Explain(_) => step("local", String::new(), &text, "answered by pgring"),
+                Many::Write(write) if write.fetch.is_some() => step("gather", String::new(), &text, how_written(write)),
                 Many::Write(write) => {
                     let all = topology.all_owners(sharded.group).len();
                     let kind = if shards.len() == all { "scatter" } else { "subset" };

@@ -2,6 +2,7 @@
 //! them gets. In: facts of a write, what was found in it, tokens. Out: the way to its shards and the changes to its text.
 //! Never: a form in which a row of one shard depends on rows of another.
 
+mod fetch;
 mod rows;
 
 use super::{
@@ -21,6 +22,8 @@ use crate::{
     },
     topology::schema::{Column, Default, Trigger, Volatility},
 };
+pub use fetch::Fetch;
+pub(super) use fetch::plan as fetched;
 use pgring_config::tables::TableName;
 
 /// A write over several shards.
@@ -30,6 +33,8 @@ pub struct ManyWrite {
     pub times: Vec<Splice>,
     /// The rows of VALUES, each for the shard of its key. None: every shard gets the whole text.
     pub rows: Option<SplitRows>,
+    /// Rows that are computed on one server first.
+    pub fetch: Option<Fetch>,
     /// It gives rows (RETURNING).
     pub returning: bool,
 }
@@ -109,7 +114,7 @@ pub(super) fn plan(
         Action::Update { .. } | Action::Delete { .. } => (anchored(analysis, target)?, None),
     };
     assigned(input, table, write)?;
-    Ok((recipe, ManyWrite { times, rows, returning: !write.returning.is_empty() }))
+    Ok((recipe, ManyWrite { times, rows, fetch: None, returning: !write.returning.is_empty() }))
 }
 
 fn predicate_of(split: &SplitRows) -> Recipe {
@@ -155,6 +160,29 @@ fn calls(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<bool, Refusal> {
         if !fits {
             return Err(no(format!("{}, which may give each shard another value,", name.name)));
         }
+    }
+    Ok(timed)
+}
+
+/// The same for what is called outside a query whose rows another server computes.
+fn calls_outside(input: &Input<'_>, analysis: &Analysis<'_>) -> Result<bool, Refusal> {
+    let mut timed = false;
+    for called in &analysis.calls {
+        let name = &called.call.name;
+        let quiet = match called.class {
+            Class::Builtin(Builtin::Pure | Builtin::Volatile) => true,
+            Class::Builtin(Builtin::Stable) => name.name != time::OF_STATEMENT,
+            Class::User(_) => gather::touches_nothing(input, name),
+            Class::Builtin(_) => false,
+        };
+        if called.at == 0 && !quiet {
+            return Err(no(format!("{}, which may give each shard another value,", name.name)));
+        }
+        let of_time = time::is_of_time(&name.name);
+        if of_time && called.in_view {
+            return Err(no("a value that depends on when the transaction began"));
+        }
+        timed |= of_time;
     }
     Ok(timed)
 }

@@ -70,6 +70,8 @@ pub(crate) enum InsertRows {
     Keys(Recipe),
     /// The key of this instance's rows.
     Follow(usize),
+    /// Their values tell.
+    Elsewhere,
     /// Not known: what, hint.
     Unknown(&'static str, &'static str),
     /// The key would be a volatile default.

@@ -30,7 +30,7 @@ mod view;
 mod write;
 
 pub use crate::sql::source::Source;
-pub use dml::{ManyWrite, OneDefault, SplitRow, SplitRows};
+pub use dml::{Fetch, ManyWrite, OneDefault, SplitRow, SplitRows};
 use pgring_config::{ids::GroupIndex, key::KeyType, tables::TableName};
 
 /// A way to keys: a boolean expression over equality with the key column.
@@ -53,6 +53,8 @@ pub enum Recipe {
     Same(Vec<Recipe>),
     /// A row to be written has the key NULL, known at planning: 23502.
     NullKey,
+    /// Never to one shard, whatever the keys are.
+    Apart,
 }
 
 /// A source with the type it is compared as.

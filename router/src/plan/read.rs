@@ -83,6 +83,7 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
         }
         None => match (apart(&analysis), gathered()) {
             (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
+            (Some(refusal), Err(_)) if analysis.writes => far(input, &analysis, query, (tokens, first), refusal),
             (Some(refusal), Err(_)) => refuse(refusal),
             (None, _) if analysis.writes => writes(input, &analysis, query, tokens, first),
             (None, gathered) => {
@@ -210,7 +211,7 @@ fn rows(analysis: &Analysis<'_>) -> Option<Refusal> {
             "the shard key would be a volatile default",
             "Give the shard key as a value.",
         )),
-        InsertRows::Keys(_) | InsertRows::Follow(_) => None,
+        InsertRows::Keys(_) | InsertRows::Follow(_) | InsertRows::Elsewhere => None,
     })
 }
 
@@ -294,13 +295,34 @@ fn sharded(
     Plan { kind, reads_only, fixed_slots, session: SessionEffect::default() }
 }
 
+/// An INSERT of rows that are never all where they are written.
+fn far(
+    input: &Input<'_>,
+    analysis: &Analysis<'_>,
+    query: &Query,
+    (tokens, first): (&Tokens, usize),
+    refusal: Refusal,
+) -> Plan {
+    let target = analysis.targets.first().copied().flatten().and_then(|at| analysis.instances.get(at));
+    match (target, dml::fetched(input, analysis, query, tokens, first)) {
+        (Some(target), Ok(write)) if !analysis.temporary => {
+            let (group, many) = (target.sharded.group, Many::Write(Box::new(write)));
+            plan(PlanKind::Sharded(Sharded { group, recipe: Recipe::Apart, insert: false, many }), false)
+        }
+        _ => refuse(refusal),
+    }
+}
+
 /// A statement that writes sharded rows.
 fn writes(input: &Input<'_>, analysis: &Analysis<'_>, query: &Query, tokens: &Tokens, first: usize) -> Plan {
     let group = analysis.instances[0].sharded.group;
     let insert = analysis.inserts.iter().any(|rows| matches!(rows, InsertRows::Keys(_)));
     let (recipe, many, fixed_slots) = match dml::plan(input, analysis, query, tokens, first) {
         Ok((recipe, write)) => (recipe, Many::Write(Box::new(write)), analysis.fixed.clone()),
-        Err(refusal) => (same(analysis), Many::Refuse(refusal), vec![]),
+        Err(refusal) => match dml::fetched(input, analysis, query, tokens, first) {
+            Ok(write) => (same(analysis), Many::Write(Box::new(write)), vec![]),
+            Err(_) => (same(analysis), Many::Refuse(refusal), vec![]),
+        },
     };
     let kind = PlanKind::Sharded(Sharded { group, recipe, insert, many });
     Plan { kind, reads_only: false, fixed_slots, session: SessionEffect::default() }
@@ -313,6 +335,7 @@ fn same(analysis: &Analysis<'_>) -> Recipe {
     let inserts = analysis.inserts.iter().filter_map(|rows| match rows {
         InsertRows::Keys(recipe) => Some(recipe.clone()),
         InsertRows::Follow(instance) => Some(analysis.recipe(*instance)),
+        InsertRows::Elsewhere => Some(Recipe::Apart),
         InsertRows::Unknown(..) | InsertRows::Volatile => None,
     });
     let mut all: Vec<Recipe> = vec![];

@@ -219,7 +219,7 @@ pub(super) fn fixed(input: &Input<'_>, recipe: Recipe) -> Recipe {
         Recipe::All(parts) => Recipe::All(all(parts)),
         Recipe::Either(parts) => Recipe::Either(all(parts)),
         Recipe::Same(parts) => Recipe::Same(all(parts)),
-        Recipe::Every | Recipe::Nothing | Recipe::NullKey => recipe,
+        Recipe::Every | Recipe::Nothing | Recipe::NullKey | Recipe::Apart => recipe,
     }
 }
 

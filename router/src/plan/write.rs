@@ -35,8 +35,6 @@ pub(crate) fn selected(query: &Query, scope: &Scope<'_>) -> Option<Vec<Selected>
     Some(scope.selected(&block.items)?.into_iter().map(one).collect())
 }
 
-const EXPRESSION: InsertRows =
-    InsertRows::Unknown("the shard key is an expression", "Give the shard key as a literal or a parameter.");
 const UNKNOWN: InsertRows =
     InsertRows::Unknown("the table's columns are not known here", "Name the columns, the shard key among them.");
 
@@ -60,7 +58,7 @@ pub(crate) fn insert_rows(
         Rows::Values(rows) => rows.iter().map(Vec::len).min().unwrap_or(0),
         Rows::Query(_) => match selected {
             Some(selected) => selected.len(),
-            None => return (EXPRESSION, None),
+            None => return (InsertRows::Elsewhere, None),
         },
     };
     let named = &named[..given.min(named.len())];
@@ -97,7 +95,7 @@ fn keys(
     };
     let Some(place) = place else { return missing() };
     let one = |expr: &Expr| match predicate::value(input.lexed, expr, key_type) {
-        Recipe::Every => EXPRESSION,
+        Recipe::Every => InsertRows::Elsewhere,
         Recipe::Nothing => InsertRows::Keys(Recipe::NullKey),
         recipe => InsertRows::Keys(recipe),
     };
@@ -112,6 +110,7 @@ fn keys(
                     },
                     Some(expr) => match one(expr) {
                         InsertRows::Keys(recipe) => all.push(recipe),
+                        InsertRows::Elsewhere => all.push(Recipe::Every),
                         other => return other,
                     },
                 }
@@ -121,8 +120,8 @@ fn keys(
         (_, Some(selected)) => match selected.get(place) {
             Some(Selected::Key(instance)) => InsertRows::Follow(*instance),
             Some(Selected::Expr(expr)) => one(expr),
-            _ => EXPRESSION,
+            _ => InsertRows::Elsewhere,
         },
-        _ => EXPRESSION,
+        _ => InsertRows::Elsewhere,
     }
 }

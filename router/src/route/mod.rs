@@ -83,7 +83,7 @@ fn anywhere(group: GroupIndex, topology: &Topology) -> ShardIndex {
     topology.all_owners(group).first().copied().unwrap_or(topology.default_shard)
 }
 
-fn no_owner() -> Report {
+pub(crate) fn no_owner() -> Report {
     Report::new(catalogue::NO_OWNER).hint("Give the key an owner with ADD RANGE or ASSIGN KEY.")
 }
 
@@ -115,6 +115,7 @@ impl Resolver<'_> {
             Recipe::Every => Ok(Shards::All),
             Recipe::Nothing => Ok(Shards::None),
             Recipe::NullKey => Err(null_key()),
+            Recipe::Apart => Ok(Shards::Apart),
             Recipe::One(source) => self.one(source),
             Recipe::AnyOf(source) => Ok(self.any_of(source)),
             Recipe::All(parts) => {
@@ -177,7 +178,7 @@ impl Resolver<'_> {
     }
 }
 
-fn null_key() -> Report {
+pub(crate) fn null_key() -> Report {
     Report::new(catalogue::NULL_KEY).hint("A row of a sharded table needs a value in its shard key.")
 }
 

@@ -1,6 +1,8 @@
 //! Dml: a write over several shards. In: a plan, values. Out: what each shard gets; its answer in the client's output up
 //! to and with the tag. Never: a shard that keeps its part when another has failed.
 
+mod fetch;
+
 use super::{Fault, Session, calls::Execution, hold::Held};
 use crate::{
     cluster::Snapshot,
@@ -53,7 +55,7 @@ impl Session {
         snapshot: &Arc<Snapshot>,
     ) -> Result<RouteKind, Fault> {
         let own = self.begin_own();
-        let written = self.write_parts(sharded, write, values, execution, snapshot).await;
+        let written = self.write_parts(sharded, write, values, execution, (own, snapshot)).await;
         let (shards, rest) = self.end_own(own, written).await?;
         if rest.suspended {
             build::portal_suspended(&mut self.client.out);
@@ -72,12 +74,15 @@ impl Session {
         write: &ManyWrite,
         values: &Values<'_>,
         execution: Option<Execution<'_>>,
-        snapshot: &Arc<Snapshot>,
+        (own, snapshot): (bool, &Arc<Snapshot>),
     ) -> Result<(usize, Rest), Fault> {
         let edits = self.edits(write, values, execution, snapshot).await?;
-        let parts = match &write.rows {
-            Some(rows) => split(sharded, rows, values, &edits, snapshot)?,
-            None => whole(sharded, values, &edits, snapshot)?,
+        let parts = match (&write.rows, &write.fetch) {
+            (_, Some(fetch)) => {
+                Box::pin(self.fetch((sharded, fetch), &edits, values, execution, (own, snapshot))).await?
+            }
+            (Some(rows), None) => split(sharded, rows, values, &edits, snapshot)?,
+            (None, None) => whole(sharded, values, &edits, snapshot)?,
         };
         let Some(parts) = parts else {
             let refused = Report::new(catalogue::WRITE_MANY_SHARDS)
@@ -191,6 +196,12 @@ impl Session {
         let Some(execution) = execution else { return Ok(vec![]) };
         let declared = execution.prepared.types();
         let open = |number: u16| declared.get(usize::from(number) - 1).copied().unwrap_or(0) == 0;
+        if let Some(fetch) = &write.fetch {
+            return match fetch.parameters.iter().any(|number| *number > 0 && open(*number)) {
+                true => self.types_of(values, Some(*execution), snapshot).await,
+                false => Ok(declared.to_vec()),
+            };
+        }
         let Some(rows) = &write.rows else { return Ok(declared.to_vec()) };
         let all = rows.rows.iter().flat_map(|row| &row.parameters).chain(&rows.parameters);
         let mut open: Vec<u16> = all.copied().filter(|number| *number > 0 && open(*number)).collect();

@@ -189,6 +189,7 @@ fn recipe(text: &str, lexed: &Lexed, found: &Recipe) -> String {
         Recipe::Every => "every".into(),
         Recipe::Nothing => "nothing".into(),
         Recipe::NullKey => "null".into(),
+        Recipe::Apart => "apart".into(),
         Recipe::One(one) => source(text, lexed, &one.source),
         Recipe::AnyOf(one) => format!("any({})", source(text, lexed, &one.source)),
         Recipe::All(all) => format!("all({})", list(all)),
@@ -279,6 +280,7 @@ fn line(text: &str, plan: &Plan) -> String {
                 Many::Explain(_) => format!("{recipe}{insert} | explain"),
                 Many::CopyQuery(..) => format!("{recipe}{insert} | copy"),
                 Many::Write(write) if write.rows.is_some() => format!("{recipe}{insert} | split"),
+                Many::Write(write) if write.fetch.is_some() => format!("{recipe}{insert} | fetch"),
                 Many::Write(_) => format!("{recipe}{insert} | write"),
             }
         }

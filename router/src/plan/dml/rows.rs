@@ -43,7 +43,9 @@ pub(super) fn split(
     let lexemes = tokens.lexemes.as_slice();
     let unknown = || no("an INSERT in this form");
     let keys = match analysis.inserts.as_slice() {
-        [InsertRows::Keys(Recipe::Either(keys))] if keys.len() == values.len() => keys,
+        [InsertRows::Keys(Recipe::Either(keys))] if keys.len() == values.len() && !keys.contains(&Recipe::Every) => {
+            keys
+        }
         _ => return Err(unknown()),
     };
     let width = values.first().map_or(0, Vec::len);
@@ -76,30 +78,50 @@ pub(super) fn split(
     Ok(SplitRows { rows, parameters: outside, all_return: !conflict, defaults })
 }
 
-fn parameters(input: &Input<'_>, lexemes: &[Lexeme]) -> Vec<u16> {
+pub(super) fn parameters(input: &Input<'_>, lexemes: &[Lexeme]) -> Vec<u16> {
     let number = |lexeme: &Lexeme| input.text.get(lexeme.start + 1..lexeme.end)?.parse().ok();
     lexemes.iter().filter(|lexeme| lexeme.kind == Kind::Parameter).filter_map(number).collect()
 }
 
+/// The words of an INSERT before its rows.
+pub(super) struct Head {
+    /// Behind the table's name and alias.
+    table_end: usize,
+    /// The parenthesis that ends the list of columns.
+    columns_end: Option<usize>,
+    /// The first token of its rows.
+    pub(super) end: usize,
+}
+
+impl Head {
+    pub(super) fn read(lexemes: &[Lexeme], first: usize) -> Option<Self> {
+        let symbol = |at: usize, symbol: &str| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol(symbol));
+        let mut depth = 0_i32;
+        let insert = (first..lexemes.len()).find(|at| {
+            depth += i32::from(lexemes[*at].is_symbol("(")) - i32::from(lexemes[*at].is_symbol(")"));
+            depth == 0 && lexemes[*at].is("insert")
+        })?;
+        lexemes.get(insert + 1).filter(|lexeme| lexeme.is("into"))?;
+        let (_, _, mut at) = names::read(lexemes, insert + 2)?;
+        if lexemes.get(at)?.is("as") {
+            at += 2;
+        }
+        let table_end = at;
+        let mut columns_end = None;
+        let queries = ["select", "values", "with", "table"];
+        let query =
+            |at: usize| symbol(at, "(") || queries.iter().any(|word| lexemes.get(at).is_some_and(|l| l.is(word)));
+        if symbol(at, "(") && !query(at + 1) {
+            at = closing(lexemes, at)? + 1;
+            columns_end = Some(at - 1);
+        }
+        query(at).then_some(Self { table_end, columns_end, end: at })
+    }
+}
+
 fn places(lexemes: &[Lexeme], first: usize) -> Option<Places> {
     let symbol = |at: usize, symbol: &str| lexemes.get(at).is_some_and(|lexeme| lexeme.is_symbol(symbol));
-    let mut depth = 0_i32;
-    let insert = (first..lexemes.len()).find(|at| {
-        depth += i32::from(lexemes[*at].is_symbol("(")) - i32::from(lexemes[*at].is_symbol(")"));
-        depth == 0 && lexemes[*at].is("insert")
-    })?;
-    let into = insert + 1;
-    lexemes.get(into).filter(|lexeme| lexeme.is("into"))?;
-    let (_, _, mut at) = names::read(lexemes, into + 1)?;
-    if lexemes.get(at)?.is("as") {
-        at += 2;
-    }
-    let table_end = at;
-    let mut columns_end = None;
-    if symbol(at, "(") {
-        at = closing(lexemes, at)? + 1;
-        columns_end = Some(at - 1);
-    }
+    let Head { table_end, columns_end, end: mut at } = Head::read(lexemes, first)?;
     lexemes.get(at).filter(|lexeme| lexeme.is("values"))?;
     at += 1;
     let mut rows = vec![];
