@@ -58,7 +58,9 @@ pub(in crate::plan) fn plan(
         return Err(unknown());
     };
     let defaults = matches!(rows, Rows::Values(rows) if rows.iter().flatten().any(|value| *value == Expr::Default));
+    let uneven = matches!(rows, Rows::Values(rows) if rows.windows(2).any(|two| two[0].len() != two[1].len()));
     if !query.ctes.is_empty()
+        || uneven
         || analysis.targets.len() != 1
         || defaults
         || *rows == Rows::Default

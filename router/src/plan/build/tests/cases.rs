@@ -159,7 +159,7 @@ fn trap_16_nulls() {
         ("select * from orders where customer_id in (null)", "nothing | merge"),
         ("select * from orders where customer_id is null", "nothing | merge"),
         ("select * from orders where customer_id is null or customer_id = 5", "5 | merge"),
-        ("insert into orders(customer_id, id) values (null, 1)", "null insert | no 1003"),
+        ("insert into orders(customer_id, id) values (null, 1)", "null insert | fetch"),
         ("insert into orders(id) values (1)", "null insert | no 1003"),
         (
             "select * from items i left join orders o on i.customer_id = o.customer_id where o.customer_id is null",
@@ -394,23 +394,23 @@ fn texts_for_the_shards() {
 #[test]
 fn traps_19_to_22_writes() {
     check(&[
-        ("insert into orders(customer_id, id) values (5, 1)", "5 insert | no 1003"),
-        ("insert into orders values (5, 1, 2, 'x', 'y', 'z')", "5 insert | no 1003"),
+        ("insert into orders(customer_id, id) values (5, 1)", "5 insert | fetch"),
+        ("insert into orders values (5, 1, 2, 'x', 'y', 'z')", "5 insert | fetch"),
         ("insert into orders(id, customer_id) values (1, $1), (2, $2)", "either($1 $2) insert | split"),
-        ("insert into orders(customer_id, id) values ('5'::int, 1) returning *", "'5' insert | no 1003"),
-        ("insert into orders(customer_id, id) values (5, 1) on conflict do nothing", "5 insert | no 1003"),
+        ("insert into orders(customer_id, id) values ('5'::int, 1) returning *", "'5' insert | fetch"),
+        ("insert into orders(customer_id, id) values (5, 1) on conflict do nothing", "5 insert | fetch"),
         (
             "insert into orders(customer_id, id) values (5, 1) on conflict (id) do update set total = excluded.total",
-            "5 insert | no 1003",
+            "5 insert | fetch",
         ),
         (
             "insert into orders(customer_id, id) values (5, 1) on conflict (id) do update set customer_id = 6",
             "refuse 1008",
         ),
-        ("insert into orders(customer_id, id) values (2 + 3, 1)", "refuse 1012"),
+        ("insert into orders(customer_id, id) values (2 + 3, 1)", "every insert | fetch"),
         ("insert into orders(customer_id, id) values (default, 1)", "null insert | no 1003"),
         ("insert into orders default values", "null insert | no 1003"),
-        ("insert into orders(customer_id, id, code) values (5, 1, md5(random()::text))", "5 insert | no 1003"),
+        ("insert into orders(customer_id, id, code) values (5, 1, md5(random()::text))", "5 insert | fetch"),
         ("insert into orders(customer_id, id) values (5, nextval('s'))", "refuse 1012"),
         ("insert into tickets(customer_id, body) values (5, 'x')", "refuse 1006"),
         ("insert into tickets(customer_id, body, id) values (5, 'x', default)", "refuse 1006"),
@@ -418,15 +418,18 @@ fn traps_19_to_22_writes() {
         ("insert into tickets values (5, 'x')", "refuse 1006"),
         (
             "insert into orders(customer_id, id) select 5, id from items where customer_id = 5",
-            "same(5 5) insert | no 1003",
+            "same(5 5) insert | fetch",
         ),
         (
             "insert into orders(customer_id, id) select customer_id, order_id from items where customer_id = $1",
             "$1 | write",
         ),
-        ("insert into orders(customer_id, id) select order_id, 1 from items where customer_id = $1", "refuse 1012"),
-        ("insert into orders(customer_id, id) select 5, 1", "5 insert | no 1003"),
-        ("insert into orders(customer_id, id) select id, 1 from logs", "refuse 1012"),
+        (
+            "insert into orders(customer_id, id) select order_id, 1 from items where customer_id = $1",
+            "same($1 apart) | fetch",
+        ),
+        ("insert into orders(customer_id, id) select 5, 1", "5 insert | fetch"),
+        ("insert into orders(customer_id, id) select id, 1 from logs", "apart | fetch"),
         ("insert into logs select id, note from orders", "refuse 1007"),
         ("insert into products values ('a', 'b')", "reference insert products"),
         ("insert into products values ('a', 'b') on conflict do nothing", "reference insert products"),

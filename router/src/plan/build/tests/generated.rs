@@ -45,7 +45,7 @@ fn what_gives_every_value_stands_as_it_is() {
         ("insert into members (id) values (5)", "5 insert | no 1003"),
         (
             "insert into random values (1, '00000000-0000-0000-0000-000000000001')",
-            "'00000000-0000-0000-0000-000000000001' insert | no 1003",
+            "'00000000-0000-0000-0000-000000000001' insert | fetch",
         ),
         ("insert into made (no, customer_id) values (7, 5)", "5 insert | no 1003"),
         ("insert into made (no, customer_id) overriding user value values (7, 5)", "refuse 1012"),
