@@ -358,6 +358,28 @@ impl Conn {
         drained
     }
 
+    /// Waits until the whole answer is in `buf`, or so many bytes of it are. Returns whether it is an error.
+    ///
+    /// # Errors
+    /// If the socket fails or a frame is broken.
+    pub async fn await_answer(&mut self, most: usize) -> Result<bool, ConnError> {
+        let (mut at, mut failed) = (0, false);
+        loop {
+            let rest = self.buf.get(at..).unwrap_or_default();
+            match frame::complete(rest, MAX_FRAME).map_err(|error| ConnError::Protocol(error.to_string()))? {
+                Some(head) => {
+                    at += head.len;
+                    failed |= head.kind == b'E';
+                    if head.kind == b'Z' {
+                        return Ok(failed);
+                    }
+                }
+                None if self.buf.len() >= most => return Ok(failed),
+                None => self.read().await?,
+            }
+        }
+    }
+
     /// Reads on to ReadyForQuery, whatever comes before it; returns the transaction status.
     ///
     /// # Errors

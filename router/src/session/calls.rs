@@ -400,7 +400,11 @@ impl Session {
         snapshot: &Arc<Snapshot>,
         reach: Reach,
     ) -> Result<(), Fault> {
-        let mut held = self.ask_all(shards, request, snapshot).await?;
+        let mut held = match reach {
+            Reach::Read => self.ask_all(shards, request, snapshot).await?,
+            // It locks rows.
+            _ => self.ask_in_order(shards, request, snapshot).await?,
+        };
         let result = {
             let mut conns: Vec<&mut Conn> = held.iter_mut().map(Held::conn).collect();
             scatter(&mut self.client, &mut conns, how).await

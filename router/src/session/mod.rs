@@ -18,6 +18,7 @@ mod heard;
 mod hold;
 mod kept;
 mod lock;
+mod locking;
 mod made;
 mod names;
 mod neighbours;
