@@ -150,8 +150,10 @@ pub(crate) struct Analysis<'a> {
     pub(crate) writes: bool,
     /// Reference tables that it writes.
     pub(crate) writes_reference: Vec<TableName>,
-    /// Assigns a shard key.
+    /// Assigns a shard key that is not known.
     pub(crate) assigns_key: Option<TableName>,
+    /// Shard keys that it assigns.
+    pub(crate) assigned: Vec<Recipe>,
     /// An INSERT would take a volatile default: table and column.
     pub(crate) volatile_default: Option<(TableName, String)>,
     /// Keys of the rows that INSERTs write into sharded tables.
@@ -858,12 +860,48 @@ impl<'a> Analysis<'a> {
     ) {
         for assignment in assignments {
             let mut keys = scope.sources.first().into_iter().flat_map(|source| &source.keys);
-            if let Some(target) = target.map(|target| &self.instances[target])
-                && keys.any(|key| assignment.columns.contains(key))
+            if let Some(target) = target
+                && let Some(key) = keys.find(|key| assignment.columns.contains(key))
             {
-                self.assigns_key = Some(target.table.clone());
+                let table = &self.instances[target].table;
+                match self.assigned_key(input, assignment, (target, key), scope) {
+                    Assigned::Own => {}
+                    Assigned::Value(recipe) => self.assigned.push(recipe),
+                    Assigned::Unknown => self.assigns_key = Some(table.clone()),
+                }
             }
             self.expr(input, &assignment.value, scope);
+        }
+    }
+
+    /// What an assignment makes of the shard key.
+    fn assigned_key(
+        &self,
+        input: &Input<'_>,
+        assignment: &facts::Assignment,
+        (target, key): (usize, &str),
+        scope: &Scope<'_>,
+    ) -> Assigned {
+        let instance = &self.instances[target];
+        match &assignment.value {
+            _ if assignment.columns.len() != 1 => Assigned::Unknown,
+            // What the row has, or what was to be inserted where it was found.
+            Expr::Column { qualifier, name } if *qualifier == ["excluded"] && name == key && instance.inserted => {
+                Assigned::Own
+            }
+            value if scope.key(value) == Some(target) => Assigned::Own,
+            value => {
+                let column =
+                    input.schema.relation(&instance.table).and_then(|table| table.column(&instance.sharded.key));
+                let Some(key_type) = instance.sharded.key_type.filter(|_| column.is_some_and(|column| column.not_null))
+                else {
+                    return Assigned::Unknown;
+                };
+                match predicate::value(input.lexed, value, key_type) {
+                    Recipe::Every | Recipe::Nothing => Assigned::Unknown,
+                    recipe => Assigned::Value(recipe),
+                }
+            }
         }
     }
 
@@ -894,6 +932,16 @@ impl<'a> Analysis<'a> {
             self.inserts.push(rows);
         }
     }
+}
+
+/// The shard key that an assignment gives.
+enum Assigned {
+    /// One that leads to where the row is.
+    Own,
+    /// This one.
+    Value(Recipe),
+    /// Not known.
+    Unknown,
 }
 
 /// What there was before a SELECT.

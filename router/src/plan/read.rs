@@ -81,6 +81,7 @@ pub(crate) fn query(input: &Input<'_>, query: &Query, tokens: &Tokens, first: us
             let written = reference::write(input, &analysis, query, tokens, first);
             plan(written.unwrap_or_else(|| unsharded(input, &analysis, tokens)), reads_only)
         }
+        None if !analysis.assigned.is_empty() && apart(&analysis).is_none() => rekeyed(&analysis),
         None => match (apart(&analysis), gathered()) {
             (Some(_), Ok(gathered)) => plan(PlanKind::Gather(gathered), reads_only),
             (Some(refusal), Err(_)) if analysis.writes => far(input, &analysis, query, (tokens, first), refusal),
@@ -328,6 +329,14 @@ fn writes(input: &Input<'_>, analysis: &Analysis<'_>, query: &Query, tokens: &To
     Plan { kind, reads_only: false, fixed_slots, session: SessionEffect::default() }
 }
 
+/// A statement that gives rows a shard key: where that leads to the shard on which they are, they stay there.
+fn rekeyed(analysis: &Analysis<'_>) -> Plan {
+    let what = "a shard key that may lead to another shard is assigned";
+    let many = Many::Refuse(refusal(catalogue::KEY_UPDATE, what, "Delete the row and insert it again."));
+    let group = analysis.instances[0].sharded.group;
+    plan(PlanKind::Sharded(Sharded { group, recipe: same(analysis), insert: true, many }), false)
+}
+
 /// All instances and inserted rows on one and the same shard.
 fn same(analysis: &Analysis<'_>) -> Recipe {
     let inserted = |instance: usize| analysis.instances[instance].inserted;
@@ -339,7 +348,7 @@ fn same(analysis: &Analysis<'_>) -> Recipe {
         InsertRows::Unknown(..) | InsertRows::Volatile => None,
     });
     let mut all: Vec<Recipe> = vec![];
-    for recipe in instances.chain(inserts) {
+    for recipe in instances.chain(inserts).chain(analysis.assigned.iter().cloned()) {
         if !all.contains(&recipe) {
             all.push(recipe);
         }

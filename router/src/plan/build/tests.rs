@@ -27,7 +27,7 @@ fn column(name: &str, type_name: &str, byte_order: bool, default: Default) -> Co
         type_name: type_name.into(),
         byte_order,
         deterministic: name != "loose",
-        not_null: false,
+        not_null: name == "customer_id",
         default,
         generator: None,
         always: false,

@@ -405,7 +405,7 @@ fn traps_19_to_22_writes() {
         ),
         (
             "insert into orders(customer_id, id) values (5, 1) on conflict (id) do update set customer_id = 6",
-            "refuse 1008",
+            "same(5 6) insert | no 1008",
         ),
         ("insert into orders(customer_id, id) values (2 + 3, 1)", "every insert | fetch"),
         ("insert into orders(customer_id, id) values (default, 1)", "null insert | no 1003"),
@@ -452,7 +452,12 @@ fn traps_19_to_22_writes() {
         ("insert into logs select 1, sku from products", "local"),
         ("update orders set total = 1 where customer_id = 5", "5 | write"),
         ("update orders set total = 1", "every | write"),
-        ("update orders set customer_id = 6 where customer_id = 5", "refuse 1008"),
+        ("update orders set customer_id = 6 where customer_id = 5", "same(5 6) insert | no 1008"),
+        ("update orders set customer_id = $1 where id = 3 and customer_id = $1", "$1 insert | no 1008"),
+        ("update orders set customer_id = 6 where id = 5", "same(every 6) insert | no 1008"),
+        ("update orders set customer_id = customer_id + 1 where customer_id = 5", "refuse 1008"),
+        ("update orders set customer_id = null where customer_id = 5", "refuse 1008"),
+        ("update things set uid = 'x' where uid = 'x'", "refuse 1008"),
         ("update orders set (id, customer_id) = (1, 2) where customer_id = 5", "refuse 1008"),
         (
             "update orders o set total = 1 from items i where i.customer_id = o.customer_id and o.customer_id = 5",
