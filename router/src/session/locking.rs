@@ -23,7 +23,7 @@ impl Session {
     ) -> Result<Vec<Held>, Fault> {
         let mut all = self.hold_all(shards, snapshot).await?.into_iter();
         let mut asked: Vec<Held> = vec![];
-        while let Some(mut one) = all.next() {
+        for mut one in all.by_ref() {
             if let Err(error) = one.conn().send(request).await {
                 self.me.end_work();
                 asked.into_iter().for_each(hang_up);
