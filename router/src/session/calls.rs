@@ -33,7 +33,7 @@ use pgring_config::{
     catalog::tables::{GroupChoice, ShardTable},
     ids::ShardIndex,
     key::KeyType,
-    tables::{TableKind, TableName, TableState},
+    tables::{Table, TableKind, TableName, TableState},
 };
 use pgring_protocol::{message::build, quote};
 use std::sync::Arc;
@@ -729,7 +729,9 @@ impl Session {
             self.txn.iter_mut().for_each(|txn| txn.rules.made.push(child.clone()));
             changed = true;
         }
-        for name in ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some()) {
+        // DROP … IF EXISTS of a table that is yet to be made leaves its rule.
+        let is_there = |table: &Table| table.state != TableState::Planned;
+        for name in ddl.drops.iter().filter(|name| snapshot.topology.table(name).is_some_and(is_there)) {
             match &mut self.txn {
                 // Until it commits the table may come back.
                 Some(txn) => txn.rules.dropped.push(name.clone()),
