@@ -123,16 +123,27 @@ impl Session {
             tries += 1;
             match self.dress(&mut held).await {
                 // It died while it was idle, and has got nothing of the client's.
-                Err(Undressed::Lost(_)) if pooled && tries < TRIES => continue,
+                Err(Undressed::Lost(_)) if pooled && tries < TRIES && !self.me.has_given_up() => continue,
                 dressed => dressed?,
             }
             held.profile = held.conn().profile.clone();
             self.me.begin_work(held.conn().cancel.clone());
+            // It has waited up to here: a cancel finds it waiting, or the backend working for it.
+            if self.me.end_wait() {
+                self.me.end_work();
+                if pooled {
+                    held.checkout.give_back();
+                } else {
+                    self.let_go(held, b'I', Reach::Nothing);
+                }
+                return Err(self.given_up());
+            }
             return Ok(held);
         }
     }
 
-    /// Gets a backend of a shard from its pool. A client who goes while it waits leaves the queue.
+    /// Gets a backend of a shard from its pool, for a client who waits until it is ready to work. One who goes leaves the
+    /// queue.
     async fn checkout(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Checkout, Fault> {
         self.me.set_doing(Doing::Waiting);
         let seeks_sequences = std::mem::take(&mut self.seeks_sequences);
@@ -155,10 +166,6 @@ impl Session {
                 None => return Err(self.given_up()),
             }
         };
-        if self.me.end_wait() {
-            checkout.give_back();
-            return Err(self.given_up());
-        }
         checkout.conn().badge.work_for(self.me.id);
         Ok(checkout)
     }
