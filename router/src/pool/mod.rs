@@ -217,6 +217,16 @@ impl Pool {
         Ok(Checkout { conn: Some(conn), pool: self.clone(), worker, pinned: false, _permit: permit })
     }
 
+    /// Hands out a backend that is idle, if nobody waits for one.
+    pub fn checkout_now(self: &Arc<Self>, worker: Worker) -> Option<Checkout> {
+        if self.retired.load(Ordering::Acquire) {
+            return None;
+        }
+        let permit = self.permits.clone().try_acquire_owned().ok()?;
+        let conn = self.take_idle(worker)?;
+        Some(Checkout { conn: Some(conn), pool: self.clone(), worker, pinned: false, _permit: permit })
+    }
+
     /// Opens a connection, if there may be one more. Whoever calls this holds a permit.
     async fn open(&self) -> Option<Result<Box<Conn>, PoolError>> {
         if self.total.fetch_add(1, Ordering::AcqRel) >= self.size {
@@ -416,6 +426,14 @@ impl Checkout {
     /// The connection.
     pub fn conn(&mut self) -> &mut Conn {
         self.conn.as_mut().expect("a checkout holds its connection until it is given back or dropped")
+    }
+
+    /// Its entry in its pool's list.
+    ///
+    /// # Panics
+    /// Never: it is held until it is given back or dropped.
+    pub fn badge(&self) -> &Backend {
+        &self.conn.as_ref().expect("a checkout holds its connection until it is given back or dropped").badge
     }
 
     /// Process id of the backend.

@@ -146,9 +146,21 @@ impl Session {
     /// queue.
     async fn checkout(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Checkout, Fault> {
         self.me.set_doing(Doing::Waiting);
+        let pool = self.pool_of(snapshot, shard);
+        if !self.seeks_sequences
+            && let Some(checkout) = pool.checkout_now(self.worker)
+        {
+            checkout.badge().work_for(self.me.id);
+            return Ok(checkout);
+        }
+        // Boxed, as all that is rare: an idle session is as large as its largest way to wait.
+        Box::pin(self.wait_for_backend(snapshot, shard)).await
+    }
+
+    async fn wait_for_backend(&mut self, snapshot: &Arc<Snapshot>, shard: ShardIndex) -> Result<Checkout, Fault> {
         let seeks_sequences = std::mem::take(&mut self.seeks_sequences);
         let mut tries = 0;
-        let mut checkout = loop {
+        let checkout = loop {
             let pool = self.pool_of(snapshot, shard);
             if seeks_sequences {
                 pool.bring_up(self.worker, self.sequences);
@@ -166,7 +178,7 @@ impl Session {
                 None => return Err(self.given_up()),
             }
         };
-        checkout.conn().badge.work_for(self.me.id);
+        checkout.badge().work_for(self.me.id);
         Ok(checkout)
     }
 
